@@ -1,0 +1,38 @@
+# Every target sets up what it needs, in .venv. `make` alone lists them.
+
+# PyAirbyte, which the demo and the integration tests run, supports Python 3.10 to 3.12.
+CANDIDATES := python3.11 python3.12 python3.10 python3 python
+PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
+	$$candidate -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' >/dev/null 2>&1 \
+	&& { echo $$candidate; break; }; done)
+BIN := .venv/bin
+
+.PHONY: help demo sync test lint format
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/done: setup.py
+	@[ -n "$(PYTHON)" ] || { echo "No Python 3.10, 3.11 or 3.12 with venv found: install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up .venv with $(PYTHON); this takes about a minute."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,demo,test]'
+	@touch $@
+
+demo: .venv/done ## run a stand-in of the API, read all of it into out/retently.duckdb and compare
+	@$(BIN)/python -m sandbox.demo
+
+sync: .venv/done ## read the account of secrets/config.json into out/retently.duckdb
+	@$(BIN)/python examples/to_duckdb.py --config secrets/config.json --out out/retently.duckdb
+
+test: lint ## check everything: style, types, unit tests, integration tests
+	@$(BIN)/python -m pytest
+
+lint: .venv/done ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/done ## bring the code into the house's style
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format .

@@ -1,0 +1,359 @@
+"""The HTTP side of the sandbox: the API's endpoints, its sign-in and its limit, and `/_sandbox` to steer it all."""
+
+import asyncio
+import secrets
+import time
+from collections import Counter, deque
+from datetime import datetime, timezone
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.data import CAMPAIGNS, Row
+from sandbox.store import Collection, Store
+from sandbox.switches import Switches
+
+API_KEY = "sandbox-key"
+CLIENT = {"client_id": "sandbox-client", "client_secret": "sandbox-secret", "refresh_token": "sandbox-refresh"}
+PATHS = {
+    "/customers": "customers",
+    "/nps/customers": "customers",
+    "/companies": "companies",
+    "/feedback": "feedback",
+    "/nps/customers/response": "feedback",
+    "/outbox": "outbox",
+    "/nps/outbox": "outbox",
+}
+ARRAYS = {"customers": "subscribers", "companies": "companies", "feedback": "responses", "outbox": "surveys"}
+DEFAULT_SORT = {"outbox": "surveyCreatedDate"}
+
+
+class ApiError(Exception):
+    """An answer with a status other than 200 (reference 1.5)."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        self.status, self.message, self.headers = status, message, headers
+
+
+class Sandbox:
+    """One account behind one HTTP server."""
+
+    def __init__(self, store: Store, switches: Switches, api_key: str = API_KEY) -> None:
+        self.store = store
+        self.switches = switches
+        self._api_key = api_key
+        self._refresh_token = CLIENT["refresh_token"]
+        self._tokens: dict[str, float] = {}
+        self._recent: deque[float] = deque()
+        self._plans: list[dict[str, Any]] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what was counted."""
+        self._requests: Counter[str] = Counter()
+        self._statuses: Counter[str] = Counter()
+        self._log: list[str] = []
+
+    def app(self) -> Starlette:
+        api = [Route(f"/api/v2{path}", self._list) for path in PATHS]
+        api += [
+            Route("/api/v2/campaigns", self._campaigns),
+            Route("/api/v2/nps/campaigns", self._campaigns),
+            Route("/api/v2/templates", self._templates),
+            Route("/api/v2/nps/templates", self._templates),
+            Route("/api/v2/reports", self._reports),
+            Route("/api/v2/reports/", self._reports),
+            Route("/api/v2/{metric:str}/score", self._score),
+            Route("/api/v2/ping", self._ping),
+            Route("/api/v2/{rest:path}", self._nothing),
+        ]
+        steering = [
+            Route("/api/oauth/token", self._token, methods=["POST"]),
+            Route("/_sandbox/stats", self._stats),
+            Route("/_sandbox/rows/{kind}", self._rows),
+            Route("/_sandbox/do", self._do, methods=["POST"]),
+        ]
+        return Starlette(routes=[*api, *steering], exception_handlers={ApiError: self._error})
+
+    # ------------------------------------------------------------------------------------------------- every request
+
+    async def _admit(self, request: Request) -> None:
+        """Counts, signs in and limits a request to the API."""
+        path = request.url.path.removeprefix("/api/v2/")
+        self._requests[path] += 1
+        self._log.append(f"{path}?{request.url.query}" if request.url.query else path)
+        if self.switches.latency_ms:
+            await asyncio.sleep(self.switches.latency_ms / 1000)
+        now = time.monotonic()
+        while self._recent and self._recent[0] <= now - 60:
+            self._recent.popleft()
+        if self.switches.rate_limit and len(self._recent) >= self.switches.rate_limit:
+            wait = str(int(self._recent[0] + 60 - now) + 1)
+            shown = {"Retry-After": wait} if self.switches.rate_headers == "present" else {}
+            raise ApiError(429, "Too many requests", shown)
+        self._recent.append(now)
+        if not self._is_signed_in(request, now):
+            raise ApiError(401, "Please check your API Key to make sure it's valid.")
+
+    def _is_signed_in(self, request: Request, now: float) -> bool:
+        header = request.headers.get("authorization", "").strip()
+        keys = (header.removeprefix("api_key="), request.headers.get("x-api-key"), request.query_params.get("api_key"))
+        token = header.removeprefix("Bearer ")
+        return self._api_key in keys or self._tokens.get(token, 0) > now
+
+    async def _error(self, _request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        self._statuses[str(error.status)] += 1
+        body = {"message": error.message, "code": error.status, "data": None}
+        return Response(orjson.dumps(body), error.status, error.headers, "application/json")
+
+    def _answer(self, body: dict[str, Any]) -> Response:
+        self._statuses["200"] += 1
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    # ------------------------------------------------------------------------------------------------- the endpoints
+
+    async def _list(self, request: Request) -> Response:
+        await self._admit(request)
+        kind = PATHS[request.url.path.removeprefix("/api/v2")]
+        query = request.query_params
+        collection = self.store.collections[kind]
+        page, limit = self._number(query, "page", 1), self._number(query, "limit", 20)
+        self._carry_out(kind, page)
+        most = self.switches.companies_limit if kind == "companies" else 1000
+        if limit > most and self.switches.over_limit == "refuse":
+            raise ApiError(400, "Bad request")
+        limit = min(limit, most)
+        numbers = self._selected(collection, query)
+        pages = -(-len(numbers) // limit)
+        if page > max(pages, 1):
+            match self.switches.past_end:
+                case "refuse":
+                    raise ApiError(400, "Bad request")
+                case "last":
+                    page = pages
+                case "first":
+                    page = 1
+        sort = query.get("sort", "-" + DEFAULT_SORT.get(kind, "createdDate"))
+        if self.switches.sort == "ignored" or sort.startswith("-"):
+            last = len(numbers) - (page - 1) * limit
+            chosen = numbers[max(last - limit, 0) : max(last, 0)][::-1]
+        else:
+            chosen = numbers[(page - 1) * limit : page * limit]
+        rows = [self._shown(collection.row(number)) for number in chosen]
+        paging = {"page": page, "pages": pages, "limit": limit, "total": len(numbers), "sort": sort}
+        array = {ARRAYS[kind]: rows}
+        top = paging if self.switches.paging_in == "top" else {}
+        inside = paging if self.switches.paging_in == "data" else {}
+        return self._answer({"message": "Success.", "code": 200, **top, "data": {**inside, **array}})
+
+    @staticmethod
+    def _number(query: Any, name: str, default: int) -> int:
+        value = query.get(name, "")
+        return max(int(value), 1) if value.isdigit() else default
+
+    def _selected(self, collection: Collection, query: Any) -> list[int]:
+        exact = {
+            "customerId": "customerId",
+            "campaignId": "campaignId",
+            "email": "email",
+            "channel": "channel",
+            "sentBy": "sentBy",
+        }
+        asked = {field: query[name] for name, field in exact.items() if name in query}
+        wanted = (lambda row: all(row.get(field) == value for field, value in asked.items())) if asked else None
+        bounds = [self._milliseconds(query.get(name)) for name in ("startDate", "endDate")]
+        if self.switches.dates == "ignored" or collection.kind == "companies":
+            bounds = [None, None]
+        return collection.select(bounds[0], bounds[1], self.switches.bounds == "inclusive", wanted)
+
+    @staticmethod
+    def _milliseconds(value: str | None) -> int | None:
+        if not value:
+            return None
+        if value.isdigit():
+            return int(value) * 1000
+        date = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+
+    def _shown(self, row: Row) -> Row:
+        """A row as the switches want it."""
+        has_survey_id = {"sometimes": row.get("mandrillMessageId", "")[-1:] < "8", "always": True, "never": False}
+        if "sentDate" in row and not has_survey_id[self.switches.survey_id]:
+            del row["surveyId"]
+        if self.switches.updated_date == "absent":
+            row.pop("updatedDate", None)
+        return row
+
+    async def _campaigns(self, request: Request) -> Response:
+        await self._admit(request)
+        campaigns = self.store.account.campaigns()
+        place: dict[str, Any] = (
+            {"campaigns": campaigns} if self.switches.campaigns_in == "campaigns" else {"data": {"campaigns": campaigns}}
+        )
+        return self._answer({"message": "Success.", "code": 200, **place})
+
+    async def _templates(self, request: Request) -> Response:
+        await self._admit(request)
+        templates = self.store.account.templates()
+        place: dict[str, Any] = {
+            "templates": {"templates": templates},
+            "data": {"data": templates},
+            "data.templates": {"data": {"templates": templates}},
+        }[self.switches.templates_in]
+        return self._answer({"message": "Success.", "code": 200, **place})
+
+    async def _reports(self, request: Request) -> Response:
+        await self._admit(request)
+        reports = []
+        for campaign in self.store.account.campaigns():
+            counts = self._counts(campaign["metric"])
+            figures = {name: counts[name] for name in ("promoters", "passives", "detractors", "total", "score")}
+            day = {"day": "2026-05-31", **figures, "ratingDistribution": counts["ratingDistribution"]}
+            stats = {"first": {**day, "skipped": 0}, "last": {**day, "skipped": 1}}
+            reports.append(
+                {
+                    "campaignId": campaign["id"],
+                    **{name: campaign[name] for name in ("name", "isActive", "metric", "type", "channel")},
+                    "score": None,
+                    "trend": [day],
+                    "last": figures,
+                    "deliveryStats": {"totalCount": 100, "opened": 40, "responded": 20, "optedOut": 1, "isBounced": 2},
+                    "questionsStats": [
+                        {
+                            "uuid": "q1",
+                            "title": "How likely?",
+                            "metricsType": campaign["metric"],
+                            "position": 1,
+                            "isOnMain": True,
+                            "isStarred": False,
+                            "stats": stats,
+                        }
+                    ],
+                }
+            )
+        data: Any = reports[0] if self.switches.reports_as == "object" else reports
+        return self._answer({"message": "Success.", "code": 200, "data": data})
+
+    def _counts(self, metric: str) -> dict[str, Any]:
+        ratings = self.store.ratings(metric)
+        high, low = (9, 6) if metric == "NPS" else (4, 2)
+        total = sum(ratings.values())
+        promoters = sum(count for rating, count in ratings.items() if rating >= high)
+        detractors = sum(count for rating, count in ratings.items() if rating <= low)
+        return {
+            "promoters": promoters,
+            "detractors": detractors,
+            "passives": total - promoters - detractors,
+            "total": total,
+            "score": round(100 * (promoters - detractors) / total) if total else 0,
+            "ratingDistribution": {str(rating): count for rating, count in sorted(ratings.items())},
+        }
+
+    async def _score(self, request: Request) -> Response:
+        await self._admit(request)
+        metric = request.path_params["metric"].upper()
+        if metric not in {campaign[1] for campaign in CAMPAIGNS}:
+            raise ApiError(404, "Not found")
+        counts = self._counts(metric)
+        total = counts["total"]
+        share = {name: round(100 * counts[name] / total) if total else 0 for name in ("promoters", "passives", "detractors")}
+        body = {
+            "score": counts["score"],
+            "scoreSum": counts["promoters"] - counts["detractors"],
+            "metricsType": metric,
+            **share,
+            **{f"{name}Count": counts[name] for name in share},
+            "totalResponses": total,
+            "ratingDistribution": counts["ratingDistribution"],
+        }
+        if self.switches.score_field == "nps":
+            # The oldest sample (D18): another name, and neither metric nor distribution.
+            body["nps"] = body.pop("score")
+            for name in ("scoreSum", "metricsType", "ratingDistribution"):
+                del body[name]
+        return self._answer({"message": "Success.", "code": 200, "data": body})
+
+    async def _ping(self, request: Request) -> Response:
+        await self._admit(request)
+        data = {"account": {"id": "5a9d595701c85b38114b5a1", "name": "ACME"}, "plan": {"code": "pro"}, "usage": {}, "cache": {}}
+        return self._answer({"message": "Success.", "code": 200, "data": data})
+
+    async def _nothing(self, request: Request) -> Response:
+        await self._admit(request)
+        raise ApiError(404, "Not found")
+
+    async def _token(self, request: Request) -> Response:
+        """The OAuth token endpoint (reference 1.3): form body, refresh tokens only."""
+        self._requests["oauth/token"] += 1
+        form = await request.form()
+        client = {**CLIENT, "refresh_token": self._refresh_token}
+        if form.get("grant_type") != "refresh_token" or any(form.get(name) != value for name, value in client.items()):
+            raise ApiError(400, "invalid_grant")
+        token = secrets.token_hex(16)
+        self._tokens[token] = time.monotonic() + self.switches.token_seconds
+        if self.switches.refresh_token == "rotated":
+            self._refresh_token = f"sandbox-refresh-{secrets.token_hex(8)}"
+        body = {"access_token": token, "refresh_token": self._refresh_token, "expires_in": self.switches.token_seconds}
+        return self._answer(body)
+
+    # --------------------------------------------------------------------------------------------------- the steering
+
+    async def _stats(self, _request: Request) -> Response:
+        counts = {kind: len(collection) for kind, collection in self.store.collections.items()}
+        account = self.store.account
+        counts |= {
+            "campaigns": len(account.campaigns()),
+            "templates": len(account.templates()),
+            "reports": 1 if self.switches.reports_as == "object" else len(account.campaigns()),
+            "nps": 1,
+        }
+        body = {"rows": counts, "requests": self._requests, "statuses": self._statuses, "log": self._log}
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    async def _rows(self, request: Request) -> Response:
+        collection = self.store.collections[request.path_params["kind"]]
+        rows = [self._shown(collection.row(number)) for number in collection.select(None, None, True, None)]
+        return Response(orjson.dumps(rows), media_type="application/json")
+
+    async def _do(self, request: Request) -> Response:
+        """Changes the account or the sandbox.
+
+        The body is one order or a list of them: `{"switch": {name: position}}`, `{"reset": true}`, or about rows
+        `{"kind": …, "insert": count, "when": milliseconds}`, `{"kind": …, "delete": [positions]}`,
+        `{"kind": …, "change": position, "values": {…}}`; with `"before_page": n` it waits until that page is asked for.
+        """
+        orders = orjson.loads(await request.body())
+        try:
+            for order in orders if isinstance(orders, list) else [orders]:
+                if "before_page" in order:
+                    self._plans.append(order)
+                else:
+                    self._obey(order)
+        except (ValueError, KeyError, IndexError) as error:
+            return Response(str(error), 400)
+        return Response(b"{}", media_type="application/json")
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        if "switch" in order:
+            self.switches = self.switches.changed(**order["switch"])
+        if order.get("reset"):
+            self.reset()
+        if "kind" in order:
+            collection = self.store.collections[order["kind"]]
+            if "insert" in order:
+                collection.insert(order["insert"], order.get("when"))
+            if "delete" in order:
+                collection.delete(order["delete"])
+            if "change" in order:
+                collection.change(order["change"], order["values"])
+
+    def _carry_out(self, kind: str, page: int) -> None:
+        due = [plan for plan in self._plans if plan["kind"] == kind and plan["before_page"] == page]
+        self._plans = [plan for plan in self._plans if plan not in due]
+        for plan in due:
+            self._obey(plan)

@@ -1,0 +1,67 @@
+"""The demo: a sandbox with a few thousand rows, and everything in it read into DuckDB, twice.
+
+The second sync comes after new and changed rows, and reads only those (and the days of the look-back window).
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from examples.to_duckdb import sync
+from sandbox.process import SandboxProcess
+
+OUT = Path("out")
+REQUEST_PATHS = {"customers": "nps/customers", "outbox": "nps/outbox", "nps": "nps/score"}
+"""Where a stream's path is not its name."""
+
+
+def main() -> None:
+    console = Console()
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    database = OUT / "retently.duckdb"
+    with SandboxProcess() as sandbox:
+        console.rule("A stand-in of the Retently API")
+        print(f"It listens on {sandbox.url} and holds {sum(sandbox.stats()['rows'].values()):,} rows.")
+        console.rule("discover")
+        listed = subprocess.run([sys.executable, "main.py", "spec"], check=True, capture_output=True, text=True)
+        print(f"spec: {len(listed.stdout.splitlines())} line; check and discover are PyAirbyte's first steps, too.")
+        is_right = True
+        for title in ("First sync: everything", "Second sync: what is new or changed"):
+            console.rule(title)
+            sandbox.do({"reset": True})
+            started = time.monotonic()
+            rows = sync(sandbox.config, database, sandbox.environment)
+            stats = sandbox.stats()
+            is_right &= _show(console, rows, stats["rows"], stats["requests"], time.monotonic() - started)
+            sandbox.do(
+                {"kind": "feedback", "insert": 5},
+                {"kind": "outbox", "insert": 12},
+                {"kind": "customers", "insert": 2},
+                {"kind": "customers", "change": 3, "values": {"jobTitle": "Chief Happiness Officer"}},
+            )
+    print(f"The rows are in {database}." if is_right else "DuckDB and the API differ: the demo failed.")
+    sys.exit(0 if is_right else 1)
+
+
+def _show(console: Console, rows: dict[str, int], api: dict[str, int], requests: dict[str, int], seconds: float) -> bool:
+    """Prints the table; whether both sides agree."""
+    table = Table("stream", "rows in DuckDB", "rows in the API", "requests made")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for stream, number in rows.items():
+        made = requests.get(REQUEST_PATHS.get(stream, stream), 0)
+        table.add_row(stream, f"{number:,}", f"{api[stream]:,}", f"{made:,}")
+    console.print(table)
+    total = sum(requests.values())
+    print(f"{total} requests and {seconds:.0f} s, of which PyAirbyte's own start takes most.")
+    return rows == {stream: api[stream] for stream in rows} and len(rows) == len(api)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The rows of an account while it lives: generated ones, and what was inserted, changed and deleted since."""
+
+import math
+import time
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.data import Account, Row, stamp
+
+KINDS = ("customers", "companies", "feedback", "outbox")
+
+
+class Collection:
+    """The rows of one kind, in the order in which they were made."""
+
+    def __init__(self, account: Account, kind: str) -> None:
+        self._account = account
+        self.kind = kind
+        self._next = getattr(account, kind)
+        self._order = list(range(self._next))
+        self._inserted: dict[int, int] = {}
+        self._changes: dict[int, Row] = {}
+        self.version = 0
+        self._selections: dict[Any, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def made(self, number: int) -> int:
+        """Milliseconds by which the row is sorted."""
+        return self._inserted[number] if number in self._inserted else self._account.created(self.kind, number)
+
+    def dated(self, number: int) -> int:
+        """Milliseconds by which the row is filtered."""
+        return self._inserted[number] if number in self._inserted else self._account.dated(self.kind, number)
+
+    def row(self, number: int) -> Row:
+        row = self._account.row(self.kind, number, self.made(number))
+        if number in self._inserted and "sentDate" in row:
+            row["sentDate"] = stamp(self._inserted[number])
+        return {**row, **self._changes.get(number, {})}
+
+    def insert(self, count: int, when: int | None = None) -> list[int]:
+        """New rows, made now or at a time given in milliseconds (as imports are)."""
+        numbers = list(range(self._next, self._next + count))
+        self._next += count
+        for number in numbers:
+            self._inserted[number] = when if when is not None else time.time_ns() // 1_000_000
+            insort(self._order, number, key=lambda n: (self.made(n), n))
+        self._touch()
+        return numbers
+
+    def change(self, position: int, values: Row) -> None:
+        """Changes the row at a position, oldest first; customers get a new updatedDate."""
+        number = self._order[position]
+        stamped = {"updatedDate": stamp(time.time_ns() // 1_000_000)} if self.kind == "customers" else {}
+        self._changes[number] = {**self._changes.get(number, {}), **stamped, **values}
+        self._touch()
+
+    def delete(self, positions: list[int]) -> None:
+        """Deletes the rows at these positions, oldest first."""
+        gone = {self._order[position] for position in positions}
+        self._order = [number for number in self._order if number not in gone]
+        self._touch()
+
+    def select(self, start: int | None, end: int | None, inclusive: bool, wanted: Callable[[Row], bool] | None) -> list[int]:
+        """Numbers of the rows between two dates, oldest first; `wanted` looks at whole rows, which takes its time."""
+        if wanted is not None:
+            return [number for number in self.select(start, end, inclusive, None) if wanted(self.row(number))]
+        if start is None and end is None:
+            return self._order
+        key = (self.version, start, end, inclusive)
+        if key not in self._selections:
+            if len(self._selections) > 4:
+                self._selections.clear()
+            # A row is dated at most 2 minutes after it was made, so a cut of the order holds all that can be in.
+            margin = 120_000 if self.kind == "outbox" else 0
+            low = bisect_left(self._order, start - margin, key=self.made) if start is not None else 0
+            high = bisect_right(self._order, end, key=self.made) if end is not None else len(self._order)
+            # An exclusive bound is an inclusive one a millisecond further in: dates are whole milliseconds.
+            inset = 0 if inclusive else 1
+            first = -math.inf if start is None else start + inset
+            last = math.inf if end is None else end - inset
+            self._selections[key] = [number for number in self._order[low:high] if first <= self.dated(number) <= last]
+        return self._selections[key]
+
+    def _touch(self) -> None:
+        self.version += 1
+
+
+class Store:
+    """Everything that the account holds."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.collections = {kind: Collection(account, kind) for kind in KINDS}
+        self._scores: tuple[int, dict[str, dict[int, int]]] | None = None
+
+    def ratings(self, metric: str) -> dict[int, int]:
+        """How often each rating was given for a metric."""
+        feedback = self.collections["feedback"]
+        if self._scores is None or self._scores[0] != feedback.version:
+            counts: dict[str, dict[int, int]] = {}
+            for number in feedback.select(None, None, True, None):
+                name, score = self.account.score(number)
+                of_metric = counts.setdefault(name, {})
+                of_metric[score] = of_metric.get(score, 0) + 1
+            self._scores = feedback.version, counts
+        return self._scores[1].get(metric, {})

@@ -1,0 +1,14 @@
+"""Airbyte source connector for Retently."""
+
+from typing import Any
+
+__all__ = ["SourceRetently"]
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: importing the CDK takes two seconds, and `run` prepares the interpreter for it.
+    if name == "SourceRetently":
+        from source_retently.source import SourceRetently
+
+        return SourceRetently
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

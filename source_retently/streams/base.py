@@ -1,0 +1,204 @@
+"""`RetentlyStream`: what every stream does. A concrete stream only says where, what and what next."""
+
+import hashlib
+import json
+from abc import ABC
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+import requests
+from airbyte_cdk.sources.streams.checkpoint.checkpoint_reader import FULL_REFRESH_COMPLETE_STATE
+from airbyte_cdk.sources.streams.http import HttpStream
+from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler
+from requests.auth import AuthBase
+
+from source_retently.auth import OAuthAuthenticator
+from source_retently.http import HttpContext, PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
+from source_retently.streams.walk import LARGEST_PAGE, Page, PageWalk, Row
+from source_retently.values import Fitter
+
+Token = Mapping[str, Any] | None
+
+
+class RetentlyStream(HttpStream, ABC):
+    """A list endpoint of the Retently API, read whole in every sync and resumable by page.
+
+    Subclasses override `path`, `parse_response` (`yield from self.records(response)`) and `next_page_token`
+    (`return self.next_page(response)`, or None where the endpoint answers everything at once), and declare the attributes
+    below. The walk from page to page is `PageWalk`'s, the fitting of values `Fitter`'s, the loop and the checkpoints are
+    the CDK's: both of its page loops go through `_fetch_next_page`, the one private seam that is used here.
+    """
+
+    primary_key = "id"
+    records_at: tuple[str, ...] = ()
+    """Where the rows stand in the body, with dots between the keys; the most likely place first (reference 1.6)."""
+    answers_one_object = False
+    """Whether a single object in place of the list is one row."""
+    is_paged = False
+    """Whether the endpoint knows `page` and `limit`; one that ignores them must never be asked for page 2."""
+    sort: str | None = None
+    """The field to sort by, oldest first, so that rows that come in during the walk are behind it."""
+    page_size = LARGEST_PAGE
+
+    def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
+        """
+        :param authenticator: signs each request; made by `source_retently.auth.authenticator`
+        :param context: what all streams of a run share; one of its own where nothing is given
+        """
+        self._context = context or HttpContext()
+        self._has_oauth = isinstance(authenticator, OAuthAuthenticator)
+        self._walk: PageWalk | None = None
+        self._unknown: set[str] = set()
+        self._unfit: set[str] = set()
+        self._fitter = Fitter(self.get_json_schema(), self._warn_unfit)
+        super().__init__(authenticator, api_budget=self._context.budget)
+
+    # ------------------------------------------------------------------------------------------------- the request
+
+    @property
+    def url_base(self) -> str:
+        return self._context.api
+
+    def request_params(
+        self, stream_state: Token, stream_slice: Token = None, next_page_token: Token = None
+    ) -> MutableMapping[str, Any]:
+        if not self.is_paged:
+            return {}
+        page = next_page_token or {"page": 1, "limit": self.page_size}
+        return {"page": page["page"], "limit": page["limit"], **({"sort": self.sort} if self.sort else {})}
+
+    def request_kwargs(
+        self, stream_state: Token, stream_slice: Token = None, next_page_token: Token = None
+    ) -> Mapping[str, Any]:
+        patience = self._context.patience
+        # The error handler reads the body of a streamed response itself: within a time, and past the CDK's debug log.
+        return {"timeout": (patience.connect, patience.read), "stream": True}
+
+    def get_error_handler(self) -> ErrorHandler:
+        return RetentlyErrorHandler(
+            self.name, self._context, oauth=self._has_oauth, is_expected=lambda body: self._rows_in(body) is not None
+        )
+
+    def get_backoff_strategy(self) -> BackoffStrategy:
+        return RetentlyBackoff(self.logger)
+
+    # -------------------------------------------------------------------------------------------------- the answer
+
+    def records(self, response: requests.Response) -> Iterable[Row]:
+        """The new records of a page, fitted to the schema."""
+        return self._page(response).rows
+
+    def next_page(self, response: requests.Response) -> Token:
+        """The token of the page after this one."""
+        return self._page(response).next_token
+
+    def complete(self, row: Row) -> None:
+        """Adds what the API leaves out of a row; override where a stream needs it."""
+
+    def identify(self, row: Row) -> None:
+        """Gives the row a key where the API gave it none: a hash of all that it says, so that it is stable at least."""
+        if not row.get(self.primary_key):
+            row[self.primary_key] = stable_hash(row)
+
+    def _page(self, response: requests.Response) -> Page:
+        """The page of a response: what the walk made of it, or for a response from elsewhere what stands in it."""
+        page = vars(response).get("retently_page")
+        if page is None:
+            page = self._read(response, 1)
+            PageWalk(self.primary_key, self.page_size).take(page)
+            vars(response)["retently_page"] = page
+        return page
+
+    def _read(self, response: requests.Response, number: int) -> Page:
+        body = payload(response)
+        rows = []
+        for row in self._rows_in(body) or []:
+            if not isinstance(row, dict):
+                self._warn_unfit("a row", "an object", row)
+                continue
+            self.complete(row)
+            self._fitter.fit(row)
+            self.identify(row)
+            if not row.keys() <= self._fitter.known:
+                self._note_unknown(row)
+            rows.append(row)
+        # Paging numbers stand in `data`, or beside it where the newest documentation has them (contradiction 2).
+        data = body.get("data") if isinstance(body, dict) else None
+        places = [place for place in (data, body) if isinstance(place, dict)]
+        numbers = {
+            name: next((place[name] for place in places if type(place.get(name)) is int), None) for name in ("total", "pages")
+        }
+        return Page(number, rows, numbers["total"], numbers["pages"])
+
+    def _rows_in(self, body: Any) -> list[Any] | None:
+        """The rows of a parsed body; None when it has none of this endpoint's shapes."""
+        for place in self.records_at:
+            found = body
+            for key in place.split("."):
+                found = found.get(key) if isinstance(found, dict) else None
+            if isinstance(found, list):
+                return found
+            if isinstance(found, dict) and self.answers_one_object:
+                return [found]
+        return None
+
+    # ---------------------------------------------------------------------------------------------------- the walk
+
+    def _fetch_next_page(
+        self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
+    ) -> tuple[requests.PreparedRequest, requests.Response]:
+        """The next page that has something to say: the CDK's seam, through which both of its page loops go."""
+        walk = self._walk
+        if walk is None or walk.token != next_page_token:
+            walk = self._walk = PageWalk(self.primary_key, self.page_size, next_page_token or self._first_token())
+        while True:
+            try:
+                request, response = super()._fetch_next_page(stream_slice, stream_state, walk.token)
+            except PageRefused as refusal:
+                if not (self.is_paged and walk.recover(refusal.status)):
+                    raise
+                self.logger.info(f"{self.name}: going on with page {walk.number} of {walk.limit} rows after a refusal.")
+                continue
+            page = self._read(response, walk.number)
+            if not walk.take(page):
+                self.logger.info(f"{self.name}: rows were deleted meanwhile, going back to page {walk.number}.")
+                continue
+            if walk.is_stuck:
+                self.logger.warning(f"{self.name}: the API answers every page with the same rows; there may be more of them.")
+            vars(response)["retently_page"] = page
+            return request, response
+
+    def _first_token(self) -> Token:
+        """Where the first page of a sync is, for streams that keep it in a state of their own."""
+        return None
+
+    # --------------------------------------------------------------------------------------------------- the state
+
+    @property
+    def state(self) -> MutableMapping[str, Any]:
+        return super().state
+
+    @state.setter
+    def state(self, value: MutableMapping[str, Any]) -> None:
+        # Clients hand the mark of a finished full refresh back, and the CDK would read nothing, for ever.
+        HttpStream.state.fset(self, {} if value == FULL_REFRESH_COMPLETE_STATE else value)  # type: ignore[attr-defined]
+
+    # ------------------------------------------------------------------------------------------------------ the log
+
+    def _warn_unfit(self, path: str, wanted: str, value: Any) -> None:
+        if path not in self._unfit:
+            self._unfit.add(path)
+            self.logger.warning(
+                f"{self.name}: {path} should be {wanted} but came as {type(value).__name__}; such values become null."
+            )
+
+    def _note_unknown(self, row: Row) -> None:
+        new = row.keys() - self._fitter.known - self._unknown
+        if new:
+            self._unknown |= new
+            self.logger.info(f"{self.name}: fields that the schema does not know are passed on: {', '.join(sorted(new))}.")
+
+
+def stable_hash(value: Any) -> str:
+    """32 hexadecimal digits that are the same for the same JSON value, in every run and on every machine."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

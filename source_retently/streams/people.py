@@ -1,0 +1,52 @@
+"""Who is asked: customers and their companies."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import requests
+
+from source_retently.streams.base import RetentlyStream, Token
+from source_retently.streams.incremental import IncrementalStream
+from source_retently.streams.walk import Row
+
+
+class Customers(IncrementalStream):
+    """`GET /nps/customers` (reference 2.2): one row a customer, whole in every sync; only changed ones are emitted.
+
+    Which date `startDate` filters is unknown (contradiction 14), so it is not sent.
+    """
+
+    cursor_field = "updatedDate"
+    filters_by_date = False
+    has_late_changes = False
+    records_at = ("data.subscribers", "data.customers")
+    sort = "createdDate"
+
+    def path(self, **_: Any) -> str:
+        return "nps/customers"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        yield from self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return self.next_page(response)
+
+    def _date_of(self, row: Row) -> str | None:
+        return row.get("updatedDate") or row.get("createdDate")
+
+
+class Companies(RetentlyStream):
+    """`GET /companies` (reference 2.4): one row a company. Not every account has any."""
+
+    is_paged = True
+    records_at = ("data.companies",)
+    sort = "createdDate"
+
+    def path(self, **_: Any) -> str:
+        return "companies"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        yield from self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return self.next_page(response)

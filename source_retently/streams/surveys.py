@@ -1,0 +1,85 @@
+"""What was sent and what came back: outbox and feedback, and the campaigns and templates behind them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import requests
+
+from source_retently.streams.base import RetentlyStream, Token, stable_hash
+from source_retently.streams.incremental import IncrementalStream
+from source_retently.streams.walk import Row
+
+
+class Feedback(IncrementalStream):
+    """`GET /feedback` (reference 2.6): one row a response. Tags, notes and more change later, without a mark."""
+
+    cursor_field = "createdDate"
+    records_at = ("data.responses",)
+    sort = "createdDate"
+
+    def path(self, **_: Any) -> str:
+        return "feedback"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        yield from self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return self.next_page(response)
+
+
+class Outbox(IncrementalStream):
+    """`GET /nps/outbox` (reference 2.8): one row a survey sent. Opened, answered and bounced come later, without a mark.
+
+    Its key is made here, since `surveyId` is often absent (contradiction 8). It sorts by a date that its rows don't show
+    and that need not be in the order of `sentDate` (contradiction 9).
+    """
+
+    cursor_field = "sentDate"
+    records_at = ("data.surveys",)
+    sort = "surveyCreatedDate"
+    never_changing = ("customerId", "campaignId", "surveyTemplateId", "sentDate", "sentBy", "channel")
+    """Fields that stay as they are once a survey was sent; the recipient is named by `email` where `customerId` is absent."""
+
+    def path(self, **_: Any) -> str:
+        return "nps/outbox"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        yield from self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return self.next_page(response)
+
+    def identify(self, row: Row) -> None:
+        names = self.never_changing if row.get("customerId") else ("email", *self.never_changing[1:])
+        stable = {name: row[name] for name in names if row.get(name)}
+        row["id"] = row.get("surveyId") or stable_hash(stable or row)
+
+
+class Campaigns(RetentlyStream):
+    """`GET /campaigns` (reference 2.9): all campaigns in one answer."""
+
+    records_at = ("campaigns", "data.campaigns", "data")
+
+    def path(self, **_: Any) -> str:
+        return "campaigns"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        yield from self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return None
+
+
+class Templates(RetentlyStream):
+    """`GET /templates` (reference 2.10): all templates in one answer; `page` is ignored and would never end."""
+
+    records_at = ("templates", "data.templates", "data")
+
+    def path(self, **_: Any) -> str:
+        return "templates"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        yield from self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return None

@@ -1,0 +1,187 @@
+"""Makes values fit the schema of their stream, by a plan that is made once a schema.
+
+What arrives as another JSON type than the schema promises (a number as text, an empty date, an offset instead of `Z`)
+is converted; what can't be converted becomes null. A destination that gets text in a number column loses the whole
+read, so nothing that doesn't fit leaves the connector. No record is dropped for its values.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+Warn = Callable[[str, str, Any], None]
+"""Called with the field's path, the type that the schema wants and the value that could not be made to fit."""
+
+Fit = Callable[[Any], Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECONDS_FROM = 100_000_000_000
+"""Numbers from here on count milliseconds, not seconds: as seconds they would lie beyond the year 5138."""
+
+
+class Unfit(ValueError):
+    """The value can't be made to fit."""
+
+
+def utc(value: Any) -> str | None:
+    """A date as `2019-07-28T04:33:13.217Z`: always UTC and 24 characters, so that text order is time order.
+
+    Takes ISO 8601 text with `Z`, an offset or nothing (UTC then), a date alone, and UNIX time in seconds or milliseconds.
+    Finer fractions than milliseconds, which the API never shows (reference 1.7), are cut off. Empty text is None.
+
+    :raises Unfit: for everything else
+    """
+    try:
+        if isinstance(value, str):
+            if len(value) == 24 and value[10] == "T" and value[19] == "." and value[23] == "Z":
+                datetime.fromisoformat(value[:23])  # the shape that the API sends: checked, and passed on as it is
+                return value
+            text = value.strip()
+            if not text:
+                return None
+            date = _parsed(text)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
+            date = _EPOCH + timedelta(seconds=seconds)
+        else:
+            raise Unfit
+        return date.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    except (ValueError, OverflowError) as error:
+        raise Unfit from error
+
+
+def _parsed(text: str) -> datetime:
+    """ISO 8601 as Python 3.10 understands it: an offset with a colon, a fraction of three or six digits."""
+    text = text[:-1] + "+00:00" if text[-1] in "Zz" else text
+    head, offset = text[:19], text[19:]
+    if offset.startswith("."):
+        digits = len(offset) - len(offset[1:].lstrip("0123456789")) - 1
+        head, offset = f"{head}.{offset[1 : digits + 1][:6]:0<6}", offset[digits + 1 :]
+    if len(offset) == 5 and offset[0] in "+-":
+        offset = f"{offset[:3]}:{offset[3:]}"
+    date = datetime.fromisoformat(head + offset)
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        value = int(text) if text.lstrip("+-").isdecimal() and len(text) < 20 else float(text)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise Unfit
+    return value
+
+
+def _integer(value: Any) -> int | None:
+    value = _number(value)
+    if value is not None and value != int(value):
+        raise Unfit
+    return None if value is None else int(value)
+
+
+def _boolean(value: Any) -> bool | None:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
+    text = _string(value).strip().lower()
+    if text not in known:
+        raise Unfit
+    return known[text]
+
+
+_SCALARS: Mapping[str, tuple[type, Fit]] = {
+    "string": (str, _string),
+    "number": (int, _number),  # a float may be infinite, so it is looked at
+    "integer": (int, _integer),
+    "boolean": (bool, _boolean),
+}
+
+
+class Fitter:
+    """Makes records fit one stream's schema."""
+
+    def __init__(self, schema: Mapping[str, Any], warn: Warn) -> None:
+        """
+        :param schema: JSON Schema (draft-07) of the stream, with one type beside null for each field
+        :param warn: told of every value that becomes null because it can't be made to fit
+        """
+        self._warn = warn
+        self._plan = self._plan_for(schema["properties"], "")
+        self.known = frozenset(self._plan)
+
+    def fit(self, record: dict[str, Any]) -> None:
+        """Makes the record fit, in place."""
+        self._apply(self._plan, record)
+
+    def _plan_for(self, properties: Mapping[str, Any], path: str) -> dict[str, tuple[type | None, Fit]]:
+        """For each field the exact type that needs no look, and what makes any other value fit."""
+        return {name: self._step(schema, path + name) for name, schema in properties.items()}
+
+    @staticmethod
+    def _apply(plan: Mapping[str, tuple[type | None, Fit]], record: dict[str, Any]) -> None:
+        for name, value in record.items():
+            if value is not None and name in plan:
+                fine, fit = plan[name]
+                if type(value) is not fine:
+                    record[name] = fit(value)
+
+    def _step(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
+        declared = schema.get("type", [])
+        types = [name for name in ([declared] if isinstance(declared, str) else declared) if name != "null"]
+        if len(types) != 1:
+            return None, lambda value: value  # several types, or any: nothing is promised
+        match types[0]:
+            case "string" if schema.get("format") == "date-time":
+                return None, self._guarded(utc, "a date", path)
+            case "object":
+                return self._object(schema, path)
+            case "array":
+                return self._array(schema, path)
+            case scalar:
+                fine, fit = _SCALARS[scalar]
+                return fine, self._guarded(fit, scalar, path)
+
+    def _guarded(self, fit: Fit, wanted: str, path: str) -> Fit:
+        def guarded(value: Any) -> Any:
+            try:
+                return fit(value)
+            except (ValueError, TypeError, OverflowError):
+                self._warn(path, wanted, value)
+                return None
+
+        return guarded
+
+    def _object(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
+        plan = self._plan_for(schema.get("properties", {}), path + ".")
+
+        def fit(value: Any) -> Any:
+            if not isinstance(value, dict):
+                self._warn(path, "an object", value)
+                return None
+            self._apply(plan, value)
+            return value
+
+        return (None if plan else dict), fit
+
+    def _array(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
+        fine, fit_item = self._step(schema.get("items", {}), path + "[]")
+
+        def fit(value: Any) -> Any:
+            if value == "":
+                return None
+            if not isinstance(value, list):
+                value = [value]  # one item that came without its list
+            for index, item in enumerate(value):
+                if item is not None and type(item) is not fine:
+                    value[index] = fit_item(item)
+            return value
+
+        return None, fit
