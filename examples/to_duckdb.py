@@ -26,7 +26,7 @@ def sync(config: Mapping[str, Any], database: Path, environment: Mapping[str, st
     work.mkdir(parents=True, exist_ok=True)
     os.environ.update(
         # The connector is installed here, so no registry has to be asked, and nothing is told to anybody.
-        {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1", "NO_LIVE_PROGRESS": "1"},
+        {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1"},
         AIRBYTE_PROJECT_DIR=str(work),
         AIRBYTE_CACHE_ROOT=str(work),
         AIRBYTE_LOGGING_ROOT=str(work / "logs"),
@@ -34,12 +34,15 @@ def sync(config: Mapping[str, Any], database: Path, environment: Mapping[str, st
     )
     # PyAirbyte brings Google's libraries, which announce the end of Python versions; that is not for whoever runs this.
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+    if not sys.stdout.isatty():
+        os.environ["NO_LIVE_PROGRESS"] = "1"
     import airbyte
     from airbyte.caches import DuckDBCache
 
     executable = shutil.which("source-retently", path=str(Path(sys.executable).parent)) or "source-retently"
     source = airbyte.get_source("source-retently", local_executable=executable, config=dict(config), streams="*")
     source.check()
+    print("Reading all streams ...", flush=True)
     result = source.read(cache=DuckDBCache(db_path=database, schema_name="main"))
     print(f"{result.processed_records:,} rows arrived in {database}.")
     return {name: len(result[name]) for name in source.get_selected_streams()}

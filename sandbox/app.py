@@ -192,19 +192,20 @@ class Sandbox:
     async def _campaigns(self, request: Request) -> Response:
         await self._admit(request)
         campaigns = self.store.account.campaigns()
-        place: dict[str, Any] = (
-            {"campaigns": campaigns} if self.switches.campaigns_in == "campaigns" else {"data": {"campaigns": campaigns}}
-        )
+        place: dict[str, Any] = {"campaigns": campaigns}
+        if self.switches.campaigns_in == "data.campaigns":
+            place = {"data": {"campaigns": campaigns}}
         return self._answer({"message": "Success.", "code": 200, **place})
 
     async def _templates(self, request: Request) -> Response:
         await self._admit(request)
         templates = self.store.account.templates()
-        place: dict[str, Any] = {
+        places: dict[str, dict[str, Any]] = {
             "templates": {"templates": templates},
             "data": {"data": templates},
             "data.templates": {"data": {"templates": templates}},
-        }[self.switches.templates_in]
+        }
+        place = places[self.switches.templates_in]
         return self._answer({"message": "Success.", "code": 200, **place})
 
     async def _reports(self, request: Request) -> Response:

@@ -3,11 +3,14 @@
 The second sync comes after new and changed rows, and reads only those (and the days of the look-back window).
 """
 
+import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -28,9 +31,13 @@ def main() -> None:
     with SandboxProcess() as sandbox:
         console.rule("A stand-in of the Retently API")
         print(f"It listens on {sandbox.url} and holds {sum(sandbox.stats()['rows'].values()):,} rows.")
+        config = OUT / "config.json"
+        config.write_text(json.dumps(sandbox.config), encoding="utf-8")
+        console.rule("check")
+        print(_command(sandbox, config, "check")["connectionStatus"])
         console.rule("discover")
-        listed = subprocess.run([sys.executable, "main.py", "spec"], check=True, capture_output=True, text=True)
-        print(f"spec: {len(listed.stdout.splitlines())} line; check and discover are PyAirbyte's first steps, too.")
+        for stream in _command(sandbox, config, "discover")["catalog"]["streams"]:
+            print(f"{stream['name']:<12}{' and '.join(stream['supported_sync_modes'])}")
         is_right = True
         for title in ("First sync: everything", "Second sync: what is new or changed"):
             console.rule(title)
@@ -47,6 +54,19 @@ def main() -> None:
             )
     print(f"The rows are in {database}." if is_right else "DuckDB and the API differ: the demo failed.")
     sys.exit(0 if is_right else 1)
+
+
+def _command(sandbox: SandboxProcess, config: Path, command: str) -> dict[str, Any]:
+    """The last message of one of the connector's commands."""
+    ended = subprocess.run(
+        [sys.executable, "main.py", command, "--config", str(config)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **sandbox.environment},
+    )
+    message: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return message
 
 
 def _show(console: Console, rows: dict[str, int], api: dict[str, int], requests: dict[str, int], seconds: float) -> bool:

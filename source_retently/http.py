@@ -79,7 +79,7 @@ class Patience:
 
 
 SYNC_PATIENCE = Patience()
-CHECK_PATIENCE = Patience(connect=5, read=8, answer=8, retry=5, rate_limit=5)
+CHECK_PATIENCE = Patience(connect=5, read=8, answer=8, retry=5, rate_limit=0)
 """A check answers within 20 s, whatever the host does: somebody is looking at a spinner."""
 
 
@@ -313,7 +313,8 @@ class RetentlyErrorHandler(ErrorHandler):
         self._context = context
         self._oauth = oauth
         self._is_expected = is_expected
-        self._failing_since: WeakKeyDictionary[requests.PreparedRequest, float] = WeakKeyDictionary()
+        # By request; the key is the handler itself for exceptions that don't say what they are about.
+        self._failing_since: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
     def interpret_response(self, response: Answer) -> ErrorResolution:
         """
@@ -322,8 +323,9 @@ class RetentlyErrorHandler(ErrorHandler):
         """
         meaning, status = self._meaning(response)
         if meaning is SUCCESS:
+            self._failing_since.pop(self, None)
             return ErrorResolution(ResponseAction.SUCCESS)
-        request = getattr(response, "request", None)
+        request = _original_request(response)
         what = self._what(request)
         host = urlsplit(self._context.base).hostname
         sentence = meaning.sentence.format(what=what, host=host, status=status)
@@ -336,6 +338,9 @@ class RetentlyErrorHandler(ErrorHandler):
         if not isinstance(answer, requests.Response):
             return meaning_of_exception(answer or ConnectionError()), None
         status = answer.status_code
+        if answer.history and urlsplit(str(answer.url)).netloc != urlsplit(self._context.base).netloc:
+            answer.close()
+            return REDIRECTED, answer.history[0].status_code
         if status != 200:
             answer.close()
             return meaning_of_status(status, oauth=self._oauth), status
@@ -360,12 +365,19 @@ class RetentlyErrorHandler(ErrorHandler):
         return f"the request for {self._stream}" + (f" (page {page[0]})" if page else "")
 
     def _is_out_of_patience(self, meaning: Meaning, request: requests.PreparedRequest | None) -> bool:
-        if request is None or meaning.action is ResponseAction.REFRESH_TOKEN_THEN_RETRY:
+        if meaning.action is ResponseAction.REFRESH_TOKEN_THEN_RETRY:
             return False  # the CDK refreshes once a request and then gives up by itself
         now = time.monotonic()
-        waited = now - self._failing_since.setdefault(request, now)
+        waited = now - self._failing_since.setdefault(request or self, now)
         patience = self._context.patience
-        return waited > (patience.rate_limit if meaning.action is ResponseAction.RATE_LIMITED else patience.retry)
+        return waited >= (patience.rate_limit if meaning.action is ResponseAction.RATE_LIMITED else patience.retry)
+
+
+def _original_request(answer: Answer) -> requests.PreparedRequest | None:
+    """The request as it was sent first: a redirect makes a new one in each try."""
+    if isinstance(answer, requests.Response) and answer.history:
+        return answer.history[0].request
+    return getattr(answer, "request", None)
 
 
 class RetentlyBackoff(BackoffStrategy):

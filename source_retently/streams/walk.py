@@ -7,7 +7,6 @@ Nothing here knows about HTTP.
 """
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +73,7 @@ class PageWalk:
         self._total: int | None = saved.get("total") if resumes else None
         self._largest = 0
         self._recent: set[Any] = set()
-        self._recent_pages: deque[list[Any]] = deque()
+        self._keys_of: dict[int, list[Any]] = {}
         self._first_keys: list[Any] = []
         self._last_keys: list[Any] = []
         self._end: int | None = None
@@ -98,10 +97,12 @@ class PageWalk:
         keys = list(latest)
         is_last = page.is_last(self._largest) or (page.total is None and page.pages is None and page.number == self._end)
         if keys and keys in (self._first_keys, self._last_keys) and not has_grown:
+            # A page already seen, though not necessarily a late one: past the end some lists begin again.
             self.is_stuck = not is_last and (page.total is not None or page.pages is not None)
             is_last = True
+            latest = {}
         page.rows = [row for key, row in latest.items() if key not in self._recent]
-        self._remember(keys)
+        self._remember(page.number, keys)
         if page.number > self._furthest:
             self._furthest, self._steps_back = page.number, 0
         self.number = page.number + 1
@@ -134,13 +135,13 @@ class PageWalk:
         self._steps_back += 1
         self._total = page.total
         self._last_keys = self._first_keys = []
-        self.number = max(1, page.number - math.ceil(deleted / (self._largest or SAFE_PAGE)))
+        self.number = max(1, page.number - math.ceil(deleted / (self._largest or min(self.limit, SAFE_PAGE))))
         return True
 
-    def _remember(self, keys: list[Any]) -> None:
+    def _remember(self, number: int, keys: list[Any]) -> None:
         self._first_keys = self._first_keys or keys
         self._last_keys = keys
-        self._recent_pages.append([key for key in keys if key not in self._recent])
+        self._keys_of.setdefault(number, []).extend(key for key in keys if key not in self._recent)
         self._recent.update(keys)
-        if len(self._recent_pages) > REMEMBERED_PAGES:
-            self._recent.difference_update(self._recent_pages.popleft())
+        for old in [page for page in self._keys_of if page <= number - REMEMBERED_PAGES]:
+            self._recent.difference_update(self._keys_of.pop(old))

@@ -1,0 +1,64 @@
+"""What the unit tests share: no network, no waiting, an API whose answers each test writes down."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+import responses
+
+from source_retently.http import BASE_URL_VARIABLE
+
+API = "https://app.retently.com/api/v2/"
+KEY = "k3y-of-the-test"
+CONFIG = {"credentials": {"auth_type": "Token", "api_key": KEY}}
+
+
+@pytest.fixture(autouse=True)
+def _default_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(BASE_URL_VARIABLE, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that would have been, in seconds; time moves on by them."""
+    waited: list[float] = []
+    import time
+
+    real = time.monotonic
+    monkeypatch.setattr(time, "sleep", lambda seconds: waited.append(seconds) if seconds else None)
+    monkeypatch.setattr(time, "monotonic", lambda: real() + sum(waited))
+    return waited
+
+
+@pytest.fixture
+def api() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+class Account:
+    """A list endpoint whose rows a test may change between requests; `limit` caps the page size as the API may."""
+
+    def __init__(self, array: str, rows: list[dict[str, Any]], limit: int = 1000) -> None:
+        self.array = array
+        self.rows = rows
+        self.limit = limit
+        self.asked: list[dict[str, str]] = []
+        self.before: Callable[[int], None] = lambda number: None
+
+    def __call__(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        query = dict(parse_qsl(urlsplit(str(request.url)).query))
+        self.asked.append(query)
+        self.before(len(self.asked))
+        page, limit = int(query["page"]), min(int(query["limit"]), self.limit)
+        data = {
+            self.array: self.rows[(page - 1) * limit : page * limit],
+            "page": page,
+            "pages": -(-len(self.rows) // limit),
+            "limit": limit,
+            "total": len(self.rows),
+        }
+        return 200, {}, json.dumps({"message": "Success.", "code": 200, "data": data})

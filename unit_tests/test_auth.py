@@ -1,0 +1,125 @@
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import requests
+import responses
+from airbyte_cdk.models import FailureType, SyncMode
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_retently.auth import ApiKeyAuthenticator, OAuthAuthenticator, authenticator
+from source_retently.config import Config
+from source_retently.http import HttpContext
+from source_retently.streams import Campaigns
+from unit_tests.conftest import API, CONFIG, KEY
+
+TOKEN_URL = "https://app.retently.com/api/oauth/token"
+OAUTH = {"credentials": {"auth_type": "Client", "client_id": "the-id", "client_secret": "s3cret", "refresh_token": "r3fresh"}, "x": 1}
+
+
+def signed(auth: requests.auth.AuthBase) -> str:
+    return str(requests.Request("GET", API, auth=auth).prepare().headers["Authorization"])
+
+
+def oauth() -> OAuthAuthenticator:
+    auth = authenticator(Config.parse(OAUTH), HttpContext(), OAUTH)
+    assert isinstance(auth, OAuthAuthenticator)
+    return auth
+
+
+def grant(api: responses.RequestsMock, **answer: Any) -> None:
+    api.post(TOKEN_URL, json={"access_token": "acc3ss", "refresh_token": "r3fresh", "expires_in": 21600, **answer})
+
+
+def test_a_key_goes_into_the_header_without_a_blank() -> None:
+    assert signed(authenticator(Config.parse(CONFIG), HttpContext(), CONFIG)) == f"api_key={KEY}"
+
+
+def test_a_refresh_token_is_exchanged_once_by_form(api: responses.RequestsMock) -> None:
+    grant(api)
+    auth = oauth()
+    assert signed(auth) == signed(auth) == "Bearer acc3ss"
+    assert len(api.calls) == 1
+    request = api.calls[0].request
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert parse_qs(str(request.body)) == {"grant_type": ["refresh_token"], "client_id": ["the-id"], "client_secret": ["s3cret"], "refresh_token": ["r3fresh"]}
+    assert "s3cret" not in str(request.url)
+
+
+@pytest.mark.parametrize(("expires_in", "still_good", "too_late"), [(21600, 21500, 21550), (10, 8, 9.5), (None, 3500, 3550)])
+def test_a_new_token_comes_before_the_old_one_runs_out(api: responses.RequestsMock, waits: list[float], expires_in: int | None, still_good: float, too_late: float) -> None:
+    grant(api, expires_in=expires_in)
+    grant(api, access_token="n3w")
+    auth = oauth()
+    assert signed(auth) == "Bearer acc3ss"
+    waits.append(still_good)
+    assert signed(auth) == "Bearer acc3ss"
+    waits.append(too_late - still_good)
+    assert signed(auth) == "Bearer n3w"
+
+
+def test_a_401_gets_one_new_token(api: responses.RequestsMock) -> None:
+    grant(api)
+    grant(api, access_token="n3w")
+    api.get(f"{API}campaigns", status=401)
+    api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}]})
+    assert list(Campaigns(oauth()).read_records(SyncMode.full_refresh)) == [{"id": "1"}]
+    assert [call.request.url for call in api.calls] == [TOKEN_URL, f"{API}campaigns", TOKEN_URL, f"{API}campaigns"]
+    assert api.calls[3].request.headers["Authorization"] == "Bearer n3w"
+
+
+def test_a_second_401_is_final(api: responses.RequestsMock) -> None:
+    grant(api)
+    api.get(f"{API}campaigns", status=401)
+    with pytest.raises(AirbyteTracedException) as caught:
+        list(Campaigns(oauth()).read_records(SyncMode.full_refresh))
+    assert caught.value.failure_type == FailureType.config_error
+
+
+def test_a_refresh_token_that_changes_is_used_and_handed_to_the_platform(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    grant(api, refresh_token="n3xt")
+    grant(api, access_token="n3w", refresh_token="n3xt")
+    auth = oauth()
+    assert signed(auth) == "Bearer acc3ss"
+    auth.refresh_and_set_access_token()
+    assert parse_qs(str(api.calls[1].request.body))["refresh_token"] == ["n3xt"]
+    (line,) = capsys.readouterr().out.splitlines()
+    control = json.loads(line)["control"]
+    assert control["type"] == "CONNECTOR_CONFIG"
+    assert control["connectorConfig"]["config"] == {"x": 1, "credentials": {**OAUTH["credentials"], "refresh_token": "n3xt"}}  # type: ignore[dict-item]
+
+
+def test_a_refresh_token_that_stays_is_not_mentioned(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    grant(api)
+    signed(oauth())
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_refresh_token_is_a_matter_of_the_configuration(api: responses.RequestsMock, waits: list[float], status: int) -> None:
+    api.post(TOKEN_URL, status=status, body="r3fresh")
+    with pytest.raises(AirbyteTracedException, match=r"refresh token \(HTTP [0-9]+\)[^\n]*sign in") as caught:
+        signed(oauth())
+    assert caught.value.failure_type == FailureType.config_error
+    assert "r3fresh" not in str(caught.value)
+    assert waits == []
+
+
+@pytest.mark.parametrize("bad", [{"status": 503}, {"body": requests.exceptions.ConnectionError()}, {"json": {}}, {"body": "<html>"}])
+def test_a_token_endpoint_in_trouble_is_asked_again(api: responses.RequestsMock, bad: dict[str, Any]) -> None:
+    api.post(TOKEN_URL, **bad)
+    grant(api)
+    assert signed(oauth()) == "Bearer acc3ss"
+
+
+def test_a_token_endpoint_in_lasting_trouble_is_a_transient_failure(api: responses.RequestsMock, waits: list[float]) -> None:
+    api.post(TOKEN_URL, status=503)
+    with pytest.raises(AirbyteTracedException, match="OAuth token") as caught:
+        signed(oauth())
+    assert caught.value.failure_type == FailureType.transient_error
+    assert 240 < sum(waits) <= 300
+
+
+def test_a_key_alone_is_enough_to_build_a_stream() -> None:
+    assert Campaigns(authenticator=ApiKeyAuthenticator(KEY)).name == "campaigns"

@@ -1,0 +1,118 @@
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from source_retently.config import Config, ConfigError, OAuthCredentials, TokenCredentials, canonical, connection_specification
+
+OAUTH = {"client_id": "id", "client_secret": "s3cret", "refresh_token": "r3fresh"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"credentials": {"auth_type": "Token", "api_key": "key"}},
+        {"credentials": {"api_key": "key"}},
+        {"api_key": "key"},
+        {"ApiKey": "key"},
+        {"api_key": " key\n"},
+        {"credentials": {}, "api_key": "key"},
+    ],
+)
+def test_every_published_shape_of_a_key_works(raw: dict[str, Any]) -> None:
+    assert Config.parse(raw).credentials == TokenCredentials(auth_type="Token", api_key="key")
+    Draft7Validator(connection_specification()).validate(canonical(raw))
+
+
+@pytest.mark.parametrize("extra", [{}, {"auth_type": "Client"}])
+def test_every_published_shape_of_an_oauth_application_works(extra: dict[str, str]) -> None:
+    raw = {"credentials": {**OAUTH, **extra}}
+    assert Config.parse(raw).credentials == OAuthCredentials(auth_type="Client", **OAUTH)
+    Draft7Validator(connection_specification()).validate(canonical(raw))
+
+
+def test_fields_of_the_other_kind_are_left_alone_where_auth_type_decides() -> None:
+    assert isinstance(Config.parse({"credentials": {**OAUTH, "auth_type": "Client", "api_key": ""}}).credentials, OAuthCredentials)
+
+
+def test_unknown_keys_survive_for_the_platform() -> None:
+    assert canonical({"api_key": "key", "x": 1}) == {"x": 1, "credentials": {"auth_type": "Token", "api_key": "key"}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "field", "remedy"),
+    [
+        ({}, "credentials", "give an API key"),
+        ({"api_key": ""}, "credentials.api_key", "fill it in"),
+        ({"api_key": "   "}, "credentials.api_key", "fill it in"),
+        ({"ApiKey": None}, "credentials.api_key", "fill it in"),
+        ({"api_key": "s3cret\nkey"}, "credentials.api_key", "one line"),
+        ({"api_key": "s3cret key"}, "credentials.api_key", "copy it again"),
+        ({"api_key": "s3crét"}, "credentials.api_key", "copy it again"),
+        ({"api_key": 12345678}, "credentials.api_key", "quotes"),
+        ({"credentials": "s3cret"}, "credentials", "must be an object"),
+        ({"credentials": ["s3cret"]}, "credentials", "must be an object"),
+        ({"credentials": {}}, "credentials.api_key", "fill it in"),
+        ({"credentials": {"auth_type": "Token"}}, "credentials.api_key", "fill it in"),
+        ({"credentials": {"auth_type": "s3cret", "api_key": "s3cret"}}, "credentials.auth_type", "Token"),
+        ({"credentials": {"auth_type": "Client", "api_key": "s3cret"}}, "credentials.client_id", "fill it in"),
+        ({"credentials": {**OAUTH, "client_secret": " "}}, "credentials.client_secret", "fill it in"),
+        ({"credentials": {"client_id": "id", "refresh_token": "s3cret"}}, "credentials.client_secret", "fill it in"),
+        ({"credentials": {"api_key": "s3cret", "client_id": "id"}}, "credentials", "keep one kind"),
+        ({"api_key": "s3cret", "start_date": "soon"}, "start_date", "2024-01-31T00:00:00Z"),
+        ({"api_key": "s3cret", "start_date": 20240131}, "start_date", "2024-01-31T00:00:00Z"),
+        ({"api_key": "s3cret", "start_date": "2024-02-31"}, "start_date", "2024-01-31T00:00:00Z"),
+        ({"api_key": "s3cret", "start_date": "2999-01-01"}, "start_date", "future"),
+        ({"api_key": "s3cret", "lookback_window": -1}, "lookback_window", "from 0 to 3650"),
+        ({"api_key": "s3cret", "lookback_window": "week"}, "lookback_window", "from 0 to 3650"),
+        ({"api_key": "s3cret", "lookback_window": 1.5}, "lookback_window", "from 0 to 3650"),
+    ],
+)
+def test_a_bad_configuration_gets_one_sentence(raw: dict[str, Any], field: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.parse(raw)
+    sentence = str(caught.value)
+    assert sentence.startswith(field + " ")
+    assert remedy in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert "s3cr" not in sentence
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-01-31", "2024-01-31T00:00:00Z", "2024-01-31T00:00:00.000Z", "2024-01-31T02:00:00+02:00", " 2024-01-31T00:00:00 "]
+)
+def test_start_date_is_read_as_utc(text: str) -> None:
+    assert Config.parse({"api_key": "key", "start_date": text}).start_date == datetime(2024, 1, 31, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("empty", [None, "", " "])
+def test_an_empty_start_date_is_none(empty: str | None) -> None:
+    assert Config.parse({"api_key": "key", "start_date": empty}).start_date is None
+
+
+def test_a_configuration_never_shows_its_secrets() -> None:
+    assert "s3cret" not in repr(Config.parse({"credentials": {**OAUTH}}))
+    assert "r3fresh" not in repr(Config.parse({"credentials": {**OAUTH}}))
+
+
+def test_the_spec_is_what_airbytes_ui_renders_well() -> None:
+    spec = connection_specification()
+    Draft7Validator.check_schema(spec)
+    assert spec["title"] == "Retently Spec"
+    assert spec["additionalProperties"] is True
+    assert spec["required"] == ["credentials"]
+    properties = spec["properties"]
+    assert [properties[name]["order"] for name in properties] == sorted(properties[name]["order"] for name in properties)
+    assert all(properties[name]["title"] and properties[name]["description"] for name in properties)
+    token, oauth = properties["credentials"]["oneOf"]
+    assert (token["properties"]["auth_type"]["const"], oauth["properties"]["auth_type"]["const"]) == ("Token", "Client")
+    assert "https://app.retently.com/settings/api/tokens" in token["properties"]["api_key"]["description"]
+    secrets = {name for kind in (token, oauth) for name, field in kind["properties"].items() if field.get("airbyte_secret")}
+    assert secrets == {"api_key", "client_secret", "refresh_token"}
+    start = properties["start_date"]
+    assert start["format"] == "date-time"
+    Draft7Validator({"pattern": start["pattern"]}).validate(start["examples"][0])
+    assert properties["lookback_window"]["default"] == 7

@@ -1,0 +1,153 @@
+from typing import Any
+
+import pytest
+import requests
+import responses
+from airbyte_cdk.models import FailureType, SyncMode
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_retently.auth import ApiKeyAuthenticator
+from source_retently.config import ConfigError
+from source_retently.http import BASE_URL_VARIABLE, HttpContext, back_off, base_url, meaning_of_status, rate_limit_wait
+from source_retently.streams import Campaigns
+from unit_tests.conftest import API, KEY
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", "https://app.retently.com"),
+        (" https://eu.retently.example/ ", "https://eu.retently.example"),
+        ("https://proxy.example:8443/gateway/", "https://proxy.example:8443/gateway"),
+        ("http://127.0.0.1:8080/gateway", "http://127.0.0.1:8080/gateway"),
+        ("http://localhost:1", "http://localhost:1"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_the_base_url_is_where_the_variable_says(value: str, expected: str) -> None:
+    assert base_url({BASE_URL_VARIABLE: value}) == expected
+    assert HttpContext(base=expected).api == f"{expected}/api/v2/"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://retently.example", "http://10.0.0.1", "http://localhost.evil.example", "ftp://x", "app.retently.com", "https://", "https://u:p@x", "https://x?a=1", "https://x#y", "https://x:port", "http://[x"],
+)
+def test_a_base_url_that_would_not_do_gets_one_sentence(value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{BASE_URL_VARIABLE} [^\n]*\.$"):
+        base_url({BASE_URL_VARIABLE: value})
+
+
+def test_back_off_doubles_up_to_a_minute_and_is_spread() -> None:
+    assert [back_off(attempt, 1) for attempt in (1, 2, 3, 7, 8, 5000)] == [1, 2, 4, 60, 60, 60]
+    assert back_off(3, 0) == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "Tue, 14 Nov 2023 22:13:50 GMT"}, 30),
+        ({"X-RateLimit-Reset": "1700000012"}, 12),
+        ({"X-RateLimit-Reset": "9"}, 9),
+        ({"Retry-After": "5", "X-RateLimit-Reset": "9"}, 5),
+        ({"Retry-After": "86400"}, 600),
+        ({}, 65),
+        ({"Retry-After": "soon"}, 65),
+        ({"Retry-After": "-3"}, 65),
+        ({"Retry-After": "nan"}, 65),
+        ({"Retry-After": "Tue, 14 Nov 2023 22:00:00 GMT"}, 65),
+    ],
+)
+def test_a_429_says_how_long_to_wait_or_it_is_a_minute(headers: dict[str, str], expected: float) -> None:
+    assert rate_limit_wait(headers, 1_700_000_000, 0.5) == expected
+
+
+def read(context: HttpContext | None = None) -> list[Any]:
+    return list(Campaigns(ApiKeyAuthenticator(KEY), context).read_records(SyncMode.full_refresh))
+
+
+GOOD = {"message": "Success.", "code": 200, "campaigns": [{"id": "1"}]}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"status": 500},
+        {"status": 503},
+        {"status": 599},
+        {"status": 408},
+        {"status": 200, "body": "<html>please log in</html>"},
+        {"status": 200, "body": '{"campaigns": [{"id'},
+        {"status": 200, "json": {"code": 200, "data": None}},
+        {"status": 200, "json": []},
+        {"status": 200, "json": {"message": "Error", "code": 502, "data": None}},
+        {"body": requests.exceptions.ReadTimeout()},
+        {"body": requests.exceptions.ConnectTimeout()},
+        {"body": requests.exceptions.ConnectionError()},
+        {"body": requests.exceptions.ChunkedEncodingError()},
+    ],
+)
+def test_passing_faults_are_tried_again(api: responses.RequestsMock, waits: list[float], bad: dict[str, Any]) -> None:
+    api.get(f"{API}campaigns", **bad)
+    api.get(f"{API}campaigns", **bad)
+    api.get(f"{API}campaigns", json=GOOD)
+    assert read() == [{"id": "1"}]
+    assert len(waits) == 2
+
+
+def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    api.get(f"{API}campaigns", status=503, body="the body of a failure")
+    with pytest.raises(AirbyteTracedException) as caught:
+        read()
+    assert str(caught.value) == "app.retently.com failed to answer the request for campaigns (HTTP 503): try again later."
+    assert caught.value.failure_type == FailureType.transient_error
+    assert 300 <= sum(waits) < 400
+    assert "the body of a failure" not in caplog.text
+
+
+@pytest.mark.parametrize(("status", "failure_type"), [(400, FailureType.system_error), (401, FailureType.config_error), (403, FailureType.config_error), (404, FailureType.config_error), (409, FailureType.system_error), (422, FailureType.system_error)])
+def test_final_answers_are_not_asked_for_again(api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture, status: int, failure_type: FailureType) -> None:
+    api.get(f"{API}campaigns", status=status, body="the body of a failure")
+    with pytest.raises(AirbyteTracedException, match=rf"^[^\n]*\(HTTP {status}\)[^\n]*\.$") as caught:
+        read()
+    assert caught.value.failure_type == failure_type
+    assert waits == []
+    assert len(api.calls) == 1
+    assert "the body of a failure" not in caplog.text
+
+
+def test_a_status_inside_the_body_counts(api: responses.RequestsMock) -> None:
+    api.get(f"{API}campaigns", json={"message": "Account not found", "code": 401, "data": None})
+    with pytest.raises(AirbyteTracedException, match="HTTP 401"):
+        read()
+
+
+def test_the_rate_limit_is_waited_out(api: responses.RequestsMock, waits: list[float]) -> None:
+    api.get(f"{API}campaigns", status=429, headers={"Retry-After": "17"})
+    api.get(f"{API}campaigns", json=GOOD)
+    assert read() == [{"id": "1"}]
+    assert waits == [17]
+
+
+def test_an_api_that_is_always_at_its_limit_is_given_up_after_ten_minutes(api: responses.RequestsMock, waits: list[float]) -> None:
+    api.get(f"{API}campaigns", status=429)
+    with pytest.raises(AirbyteTracedException, match="rate limit") as caught:
+        read()
+    assert caught.value.failure_type == FailureType.transient_error
+    assert 600 <= sum(waits) < 700
+
+
+def test_a_redirect_that_leads_nowhere_is_a_failure(api: responses.RequestsMock) -> None:
+    assert meaning_of_status(302).failure_type == FailureType.config_error
+
+
+def test_no_request_goes_out_without_a_time_out() -> None:
+    kwargs = Campaigns().request_kwargs(None)
+    assert kwargs["timeout"] == (10, 60)
+
+
+def test_bodies_with_numbers_that_json_does_not_know_are_read(api: responses.RequestsMock) -> None:
+    api.get(f"{API}campaigns", body='{"campaigns": [{"id": "1", "name": "\\ud800", "x": 1e400, "y": NaN}]}')
+    assert read()[0]["id"] == "1"

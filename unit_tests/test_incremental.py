@@ -1,0 +1,235 @@
+"""Cursor state: what a stream asks for, emits and remembers."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+import responses
+from airbyte_cdk.models import AirbyteMessage, SyncMode, Type
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.utils.schema_helpers import InternalConfig
+from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
+from airbyte_cdk.test.catalog_builder import ConfiguredAirbyteStreamBuilder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from source_retently.auth import ApiKeyAuthenticator
+from source_retently.streams import Customers, Feedback, Outbox
+from source_retently.streams.incremental import IncrementalStream, Window
+from unit_tests.conftest import API, KEY
+
+NO_LOOKBACK = Window(lookback=timedelta(0))
+ARRAYS = {Feedback: "responses", Outbox: "surveys", Customers: "subscribers"}
+
+
+class Api:
+    """A list endpoint that filters and sorts by a date field; or doesn't, or by exclusive bounds."""
+
+    def __init__(self, stream: type[IncrementalStream], rows: list[dict[str, Any]], *, filters: bool = True, sorts: bool = True, exclusive: bool = False) -> None:
+        self.array = ARRAYS[stream]
+        self.field = str(stream.cursor_field)
+        self.rows = rows
+        self.filters, self.sorts, self.exclusive = filters, sorts, exclusive
+        self.asked: list[dict[str, str]] = []
+
+    def __call__(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        query = dict(parse_qsl(urlsplit(str(request.url)).query))
+        self.asked.append(query)
+        rows = sorted(self.rows, key=lambda row: row.get(self.field) or "") if self.sorts else list(self.rows)
+        if self.filters and "endDate" in query:
+            low, high = (query.get(name, edge).replace("Z", ".000Z") for name, edge in (("startDate", "0"), ("endDate", "9")))
+            inside = (lambda date: low < date < high) if self.exclusive else (lambda date: low <= date <= high)
+            rows = [row for row in rows if inside(row.get(self.field) or low)]
+        page, limit = int(query["page"]), int(query["limit"])
+        data = {self.array: rows[(page - 1) * limit : page * limit], "total": len(rows), "pages": -(-len(rows) // limit)}
+        return 200, {}, json.dumps({"code": 200, "data": data})
+
+
+def sync(stream: IncrementalStream, state: Mapping[str, Any] | None = None, mode: SyncMode = SyncMode.incremental) -> tuple[list[str], list[dict[str, Any]]]:
+    """Ids of the records and the states, in the order in which the CDK emits them."""
+    stream.state = dict(state or {})
+    configured = ConfiguredAirbyteStreamBuilder().with_name(stream.name).with_sync_mode(mode).build()
+    configured.stream.json_schema = {}
+    ids, states = [], []
+    for message in stream.read(configured, stream.logger, DebugSliceLogger(), {}, ConnectorStateManager([]), InternalConfig()):
+        if isinstance(message, AirbyteMessage):
+            assert message.type == Type.STATE
+            states.append(json.loads(json.dumps(vars(message.state.stream.stream_state))))  # type: ignore[union-attr,arg-type]
+        else:
+            ids.append(str(message["id"]))  # type: ignore[index]
+    return ids, states
+
+
+@pytest.fixture
+def serve(api: responses.RequestsMock) -> Any:
+    def serve(stream: type[IncrementalStream], rows: list[dict[str, Any]], **how: bool) -> Api:
+        api.reset()
+        endpoint = Api(stream, rows, **how)
+        api.add_callback(responses.GET, API + stream().path(), endpoint)
+        return endpoint
+
+    return serve
+
+
+def feedback(*days: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"id": str(i), "createdDate": f"2024-03-{day:02}T12:00:00.000Z", **more} for i, day in enumerate(days)]
+
+
+def build(stream: type[IncrementalStream], window: Window = NO_LOOKBACK, page_size: int = 1000) -> IncrementalStream:
+    built = stream(ApiKeyAuthenticator(KEY), None, window)
+    built.page_size = page_size
+    return built
+
+
+def test_the_first_sync_reads_everything_up_to_now_and_remembers_the_newest(serve: Any) -> None:
+    api = serve(Feedback, feedback(1, 2, 3))
+    ids, states = sync(build(Feedback))
+    assert ids == ["0", "1", "2"]
+    assert states == [{"createdDate": "2024-03-03T12:00:00.000Z"}]
+    (query,) = api.asked
+    assert "startDate" not in query
+    end = datetime.fromisoformat(query["endDate"].replace("Z", "+00:00"))
+    assert abs(end - datetime.now(timezone.utc)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("how", [{}, {"filters": False}, {"sorts": False}, {"filters": False, "sorts": False}, {"exclusive": True}])
+def test_the_next_sync_reads_what_is_new_whatever_the_api_honours(serve: Any, how: dict[str, bool]) -> None:
+    rows = feedback(1, 2, 3, 3, 4)
+    api = serve(Feedback, rows[::-1], **how)
+    ids, states = sync(build(Feedback), {"createdDate": "2024-03-03T12:00:00.000Z"})
+    assert sorted(ids) == ["2", "3", "4"]  # rows at the cursor itself come again: another may have come at the same time
+    assert states[-1] == {"createdDate": "2024-03-04T12:00:00.000Z"}
+    assert api.asked[0]["startDate"] == "2024-03-03T11:59:59Z"
+
+
+def test_the_look_back_window_reads_days_again(serve: Any) -> None:
+    api = serve(Feedback, feedback(1, 5, 8, 12))
+    ids, _ = sync(build(Feedback, Window(lookback=timedelta(days=7))), {"createdDate": "2024-03-12T12:00:00.000Z"})
+    assert ids == ["1", "2", "3"]
+    assert api.asked[0]["startDate"] == "2024-03-05T11:59:59Z"
+
+
+def test_nothing_older_than_the_start_date_is_read_look_back_or_not(serve: Any) -> None:
+    api = serve(Feedback, feedback(1, 5, 8), filters=False)
+    window = Window(datetime(2024, 3, 5, 12, tzinfo=timezone.utc), timedelta(days=7))
+    assert sync(build(Feedback, window))[0] == ["1", "2"]
+    assert sync(build(Feedback, window), {"createdDate": "2024-03-08T12:00:00.000Z"})[0] == ["1", "2"]
+    assert api.asked[0]["startDate"] == api.asked[1]["startDate"] == "2024-03-05T11:59:59Z"
+
+
+def test_nothing_new_costs_one_request_and_keeps_the_state(serve: Any) -> None:
+    api = serve(Feedback, feedback(1))
+    state = {"createdDate": "2024-03-09T12:00:00.000Z"}
+    assert sync(build(Feedback), state) == ([], [state])
+    assert len(api.asked) == 1
+
+
+def test_customers_are_read_whole_and_only_changed_ones_are_emitted(serve: Any) -> None:
+    rows = [
+        {"id": "old", "createdDate": "2024-01-01T00:00:00.000Z", "updatedDate": "2024-01-02T00:00:00.000Z"},
+        {"id": "changed", "createdDate": "2024-01-01T00:00:00.000Z", "updatedDate": "2024-05-02T00:00:00.000Z"},
+        {"id": "new without a stamp", "createdDate": "2024-04-30T00:00:00.000Z"},
+        {"id": "without any date"},
+    ]
+    api = serve(Customers, rows)
+    ids, states = sync(build(Customers), {"updatedDate": "2024-04-01T00:00:00.000Z"})
+    assert set(ids) == {"changed", "new without a stamp", "without any date"}
+    assert states[-1] == {"updatedDate": "2024-05-02T00:00:00.000Z"}
+    assert not {"startDate", "endDate"} & set(api.asked[0])
+
+
+def test_a_row_of_the_future_is_emitted_but_does_not_end_all_syncs(serve: Any) -> None:
+    serve(Feedback, [*feedback(1, 2), {"id": "future", "createdDate": "2099-01-01T00:00:00.000Z"}], filters=False)
+    ids, states = sync(build(Feedback))
+    assert ids == ["0", "1", "future"]
+    assert states[-1] == {"createdDate": "2024-03-02T12:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{}, {"createdDate": None}, {"other": 1}, {"next_page_token": 3}, {"__ab_full_refresh_sync_complete": True}, {"page": 4}, {"unfinished": "x"}, {"unfinished": {"page": 2, "start": "x", "end": "y"}}],
+)
+def test_states_of_other_connectors_and_versions_read_everything(serve: Any, state: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    serve(Feedback, feedback(1, 2))
+    assert sync(build(Feedback), state)[0] == ["0", "1"]
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("cursor", ["soon", "2999-01-01T00:00:00.000Z", [], {}, True, "9999-99-99"])
+def test_an_unreadable_or_future_cursor_reads_everything_with_one_warning(serve: Any, cursor: Any, caplog: pytest.LogCaptureFixture) -> None:
+    serve(Feedback, feedback(1, 2))
+    ids, states = sync(build(Feedback), {"createdDate": cursor})
+    assert ids == ["0", "1"]
+    assert states[-1] == {"createdDate": "2024-03-02T12:00:00.000Z"}
+    assert len({record.message for record in caplog.records if record.levelname == "WARNING"}) == 1
+
+
+@pytest.mark.parametrize("cursor", ["2024-03-02T12:00:00Z", "2024-03-02", 1709380800, "2024-03-02T14:00:00+02:00"])
+def test_a_cursor_written_otherwise_is_understood(serve: Any, cursor: Any) -> None:
+    serve(Feedback, feedback(1, 2, 3))
+    assert sync(build(Feedback), {"createdDate": cursor})[0] == ["1", "2"]
+
+
+def test_a_full_refresh_reads_everything_whatever_the_state(serve: Any) -> None:
+    serve(Feedback, feedback(1, 2, 3))
+    ids, states = sync(build(Feedback), {"createdDate": "2024-03-03T12:00:00.000Z"}, SyncMode.full_refresh)
+    assert ids == ["0", "1", "2"]
+    assert states[-1] == {"createdDate": "2024-03-03T12:00:00.000Z"}
+
+
+def test_rows_at_the_same_instant_across_pages_all_come(serve: Any) -> None:
+    serve(Feedback, feedback(1, 1, 1, 1, 1))
+    assert sync(build(Feedback, page_size=2))[0] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_state_goes_out_with_the_last_row_of_each_page_and_the_date_moves_once(serve: Any) -> None:
+    serve(Feedback, feedback(1, 2, 3, 4, 5))
+    _, states = sync(build(Feedback, page_size=2), {"createdDate": "2024-03-01T12:00:00.000Z"})
+    assert [state["createdDate"][:10] for state in states] == ["2024-03-01", "2024-03-01", "2024-03-05"]
+    assert [state.get("unfinished", {}).get("page") for state in states] == [2, 3, None]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    days=st.lists(st.integers(1, 28), max_size=12),
+    cursor=st.none() | st.integers(1, 28),
+    page_size=st.integers(1, 4),
+    stop=st.integers(0, 12),
+    filters=st.booleans(),
+    sorts=st.booleans(),
+    exclusive=st.booleans(),
+    stream=st.sampled_from([Feedback, Outbox, Customers]),
+)
+def test_however_often_a_sync_is_killed_nothing_is_lost_and_one_page_at_most_comes_again(
+    serve: Any, days: list[int], cursor: int | None, page_size: int, stop: int, filters: bool, sorts: bool, exclusive: bool, stream: type[IncrementalStream]
+) -> None:
+    field = str(stream.cursor_field)
+    rows = [{"id": str(i), "surveyId": str(i), field: f"2024-03-{day:02}T12:00:00.000Z"} for i, day in enumerate(days)]
+    at = f"2024-03-{cursor:02}T12:00:00.000Z" if cursor else None
+    before = {field: at} if at else {}
+    wanted = {row["id"] for row in rows if at is None or row[field] >= at}
+    serve(stream, rows, filters=filters, sorts=sorts, exclusive=exclusive)
+    # Killed after so many records: the last state it had printed by then is all that is left of it.
+    killed = build(stream, page_size=page_size)
+    killed.state = dict(before)
+    configured = ConfiguredAirbyteStreamBuilder().with_name(stream().name).with_sync_mode(SyncMode.incremental).build()
+    configured.stream.json_schema = {}
+    delivered: list[str] = []
+    state: dict[str, Any] = dict(before)
+    for message in killed.read(configured, killed.logger, DebugSliceLogger(), {}, ConnectorStateManager([]), InternalConfig()):
+        if isinstance(message, AirbyteMessage):
+            state = json.loads(json.dumps(vars(message.state.stream.stream_state)))  # type: ignore[union-attr,arg-type]
+        elif len(delivered) == stop:
+            break
+        else:
+            delivered.append(str(message["id"]))  # type: ignore[index]
+    again, states = sync(build(stream, page_size=page_size), state)
+    assert set(delivered) | set(again) == wanted
+    if "unfinished" in state:
+        assert len(set(delivered) & set(again)) <= page_size
+    newest = max([row[field] for row in rows if row["id"] in wanted] + ([at] if at else []), default=None)
+    assert (states[-1] if states else {}) == ({field: newest} if newest else {})

@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from source_retently.streams import STREAMS
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "source_retently/schemas").glob("*.json"))
+
+
+def test_every_stream_has_its_schema_and_every_schema_its_stream() -> None:
+    assert {file.stem for file in FILES} == {stream().name for stream in STREAMS}
+    assert (ROOT / "schemas").resolve() == ROOT / "source_retently/schemas"
+
+
+def fields(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, field in schema.get("properties", {}).items():
+        found += [(f"{path}{name}", field), *fields(field, f"{path}{name}."), *fields(field.get("items", {}), f"{path}{name}[].")]
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_schema_is_draft_07_and_says_what_each_field_is(file: Path) -> None:
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    Draft7Validator.check_schema(schema)
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    assert schema["additionalProperties"] is True
+    for path, field in fields(schema):
+        assert field["description"].endswith("."), path
+        assert "null" in field.get("type", ["null"]), path
+        assert field.get("additionalProperties", True) is True, path
+        assert (field.get("format") == "date-time") == (field.get("airbyte_type") == "timestamp_with_timezone"), path
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_top_level_fields_have_one_type_and_names_that_differ_in_more_than_case(file: Path) -> None:
+    properties = json.loads(file.read_text(encoding="utf-8"))["properties"]
+    assert all(len(field["type"]) == 2 for field in properties.values())
+    assert len({name.lower() for name in properties}) == len(properties)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_key_and_cursor_are_fields_of_the_schema(stream: Any) -> None:
+    properties = stream().get_json_schema()["properties"]
+    assert stream.primary_key in properties
+    if stream().supports_incremental:
+        assert properties[stream().cursor_field]["format"] == "date-time"

@@ -1,0 +1,119 @@
+import copy
+import math
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+
+from source_retently.streams import STREAMS, Feedback
+from source_retently.values import Fitter, Unfit, utc
+
+SCHEMAS = {stream.__name__: stream().get_json_schema() for stream in STREAMS}
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ("2019-07-28T04:33:13.217Z", "2019-07-28T04:33:13.217Z"),
+        ("2019-07-28T06:33:13.217+02:00", "2019-07-28T04:33:13.217Z"),
+        ("2019-07-28T06:33:13+0200", "2019-07-28T04:33:13.000Z"),
+        ("2019-07-28T04:33:13Z", "2019-07-28T04:33:13.000Z"),
+        ("2019-07-28T04:33:13.2Z", "2019-07-28T04:33:13.200Z"),
+        ("2019-07-28T04:33:13.217999999Z", "2019-07-28T04:33:13.217Z"),
+        ("2019-07-28 04:33:13", "2019-07-28T04:33:13.000Z"),
+        ("2019-07-28", "2019-07-28T00:00:00.000Z"),
+        (1564288393, "2019-07-28T04:33:13.000Z"),
+        (1564288393217, "2019-07-28T04:33:13.217Z"),
+        ("0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ("", None),
+        ("  ", None),
+    ],
+)
+def test_dates_become_utc_with_z(given_: Any, expected: str | None) -> None:
+    assert utc(given_) == expected
+
+
+@pytest.mark.parametrize(
+    "hopeless",
+    ["yesterday", "2019-02-30T00:00:00.000Z", "2019-13-01", "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-01:00", True, [], {}, 1e300, math.nan, "Z"],
+)
+def test_what_is_no_date_is_unfit(hopeless: Any) -> None:
+    with pytest.raises(Unfit):
+        utc(hopeless)
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.timezones()))
+def test_text_order_is_time_order(date: datetime) -> None:
+    text = utc(date.isoformat())
+    assert text is not None
+    assert len(text) == 24
+    back = datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc)
+    assert 0 <= (date - back).total_seconds() < 0.001
+
+
+def fitted(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    warned: list[str] = []
+    record = copy.deepcopy(record)
+    Fitter(SCHEMAS["Feedback"], lambda path, wanted, value: warned.append(path)).fit(record)
+    return record, warned
+
+
+@pytest.mark.parametrize(
+    ("field", "given_", "expected"),
+    [
+        ("score", "9", 9),
+        ("score", "7.5", 7.5),
+        ("score", "", None),
+        ("email", 5, "5"),
+        ("comment", {"a": 1}, '{"a": 1}'),
+        ("checkbox", "true", True),
+        ("checkbox", 0, False),
+        ("createdDate", "", None),
+        ("tags", "foo", ["foo"]),
+        ("tags", "", None),
+        ("tags", [1, None], ["1", None]),
+        ("feedbackTopics", {"name": 1}, [{"name": "1"}]),
+        ("customProps", [{"value": 100}, {"value": ["a"]}], [{"value": 100}, {"value": ["a"]}]),
+    ],
+)
+def test_values_are_made_to_fit(field: str, given_: Any, expected: Any) -> None:
+    record, warned = fitted({"id": "1", field: given_})
+    assert record == {"id": "1", field: expected}
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    ("field", "hopeless"),
+    [("score", "nine"), ("score", True), ("score", math.inf), ("score", math.nan), ("checkbox", "perhaps"), ("createdDate", "x")],
+)
+def test_what_can_not_be_made_to_fit_becomes_null_with_a_warning(field: str, hopeless: Any) -> None:
+    assert fitted({field: hopeless}) == ({field: None}, [field])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("2019-07-28T04:33:13.217Z"),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@given(data=st.data())
+def test_whatever_comes_the_record_fits_its_schema_and_keeps_its_keys(name: str, data: st.DataObject) -> None:
+    schema = SCHEMAS[name]
+    record = data.draw(st.dictionaries(st.sampled_from([*schema["properties"], "unknown"]), json_values))
+    keys = set(record)
+    Fitter(schema, lambda *_: None).fit(record)
+    assert set(record) == keys
+    Draft7Validator(schema).validate(record)
+
+
+def test_a_warning_names_stream_and_field_once_and_no_value(caplog: pytest.LogCaptureFixture) -> None:
+    stream = Feedback()
+    for value in ("very secret", "more"):
+        stream._fitter.fit({"score": value})
+    assert [record.message for record in caplog.records] == ["feedback: score should be number but came as str; such values become null."]
