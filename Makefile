@@ -34,5 +34,5 @@ lint: .venv/done ## check style and types
 	@$(BIN)/mypy
 
 format: .venv/done ## bring the code into the house's style
-	@$(BIN)/ruff check --quiet --fix .
-	@$(BIN)/ruff format .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix .

@@ -15,7 +15,10 @@ from source_retently.streams import Campaigns
 from unit_tests.conftest import API, CONFIG, KEY
 
 TOKEN_URL = "https://app.retently.com/api/oauth/token"
-OAUTH = {"credentials": {"auth_type": "Client", "client_id": "the-id", "client_secret": "s3cret", "refresh_token": "r3fresh"}, "x": 1}
+OAUTH = {
+    "credentials": {"auth_type": "Client", "client_id": "the-id", "client_secret": "s3cret", "refresh_token": "r3fresh"},
+    "x": 1,
+}
 
 
 def signed(auth: requests.auth.AuthBase) -> str:
@@ -43,12 +46,19 @@ def test_a_refresh_token_is_exchanged_once_by_form(api: responses.RequestsMock) 
     assert len(api.calls) == 1
     request = api.calls[0].request
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
-    assert parse_qs(str(request.body)) == {"grant_type": ["refresh_token"], "client_id": ["the-id"], "client_secret": ["s3cret"], "refresh_token": ["r3fresh"]}
+    assert parse_qs(str(request.body)) == {
+        "grant_type": ["refresh_token"],
+        "client_id": ["the-id"],
+        "client_secret": ["s3cret"],
+        "refresh_token": ["r3fresh"],
+    }
     assert "s3cret" not in str(request.url)
 
 
 @pytest.mark.parametrize(("expires_in", "still_good", "too_late"), [(21600, 21500, 21550), (10, 8, 9.5), (None, 3500, 3550)])
-def test_a_new_token_comes_before_the_old_one_runs_out(api: responses.RequestsMock, waits: list[float], expires_in: int | None, still_good: float, too_late: float) -> None:
+def test_a_new_token_comes_before_the_old_one_runs_out(
+    api: responses.RequestsMock, waits: list[float], expires_in: int | None, still_good: float, too_late: float
+) -> None:
     grant(api, expires_in=expires_in)
     grant(api, access_token="n3w")
     auth = oauth()
@@ -77,7 +87,9 @@ def test_a_second_401_is_final(api: responses.RequestsMock) -> None:
     assert caught.value.failure_type == FailureType.config_error
 
 
-def test_a_refresh_token_that_changes_is_used_and_handed_to_the_platform(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refresh_token_that_changes_is_used_and_handed_to_the_platform(
+    api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]
+) -> None:
     grant(api, refresh_token="n3xt")
     grant(api, access_token="n3w", refresh_token="n3xt")
     auth = oauth()
@@ -97,7 +109,9 @@ def test_a_refresh_token_that_stays_is_not_mentioned(api: responses.RequestsMock
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_refresh_token_is_a_matter_of_the_configuration(api: responses.RequestsMock, waits: list[float], status: int) -> None:
+def test_a_refused_refresh_token_is_a_matter_of_the_configuration(
+    api: responses.RequestsMock, waits: list[float], status: int
+) -> None:
     api.post(TOKEN_URL, status=status, body="r3fresh")
     with pytest.raises(AirbyteTracedException, match=r"refresh token \(HTTP [0-9]+\)[^\n]*sign in") as caught:
         signed(oauth())
@@ -106,7 +120,9 @@ def test_a_refused_refresh_token_is_a_matter_of_the_configuration(api: responses
     assert waits == []
 
 
-@pytest.mark.parametrize("bad", [{"status": 503}, {"body": requests.exceptions.ConnectionError()}, {"json": {}}, {"body": "<html>"}])
+@pytest.mark.parametrize(
+    "bad", [{"status": 503}, {"body": requests.exceptions.ConnectionError()}, {"json": {}}, {"body": "<html>"}]
+)
 def test_a_token_endpoint_in_trouble_is_asked_again(api: responses.RequestsMock, bad: dict[str, Any]) -> None:
     api.post(TOKEN_URL, **bad)
     grant(api)

@@ -33,7 +33,9 @@ def test_every_published_shape_of_an_oauth_application_works(extra: dict[str, st
 
 
 def test_fields_of_the_other_kind_are_left_alone_where_auth_type_decides() -> None:
-    assert isinstance(Config.parse({"credentials": {**OAUTH, "auth_type": "Client", "api_key": ""}}).credentials, OAuthCredentials)
+    assert isinstance(
+        Config.parse({"credentials": {**OAUTH, "auth_type": "Client", "api_key": ""}}).credentials, OAuthCredentials
+    )
 
 
 def test_unknown_keys_survive_for_the_platform() -> None:
@@ -82,7 +84,8 @@ def test_a_bad_configuration_gets_one_sentence(raw: dict[str, Any], field: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-01-31", "2024-01-31T00:00:00Z", "2024-01-31T00:00:00.000Z", "2024-01-31T02:00:00+02:00", " 2024-01-31T00:00:00 "]
+    "text",
+    ["2024-01-31", "2024-01-31T00:00:00Z", "2024-01-31T00:00:00.000Z", "2024-01-31T02:00:00+02:00", " 2024-01-31T00:00:00 "],
 )
 def test_start_date_is_read_as_utc(text: str) -> None:
     assert Config.parse({"api_key": "key", "start_date": text}).start_date == datetime(2024, 1, 31, tzinfo=timezone.utc)

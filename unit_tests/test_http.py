@@ -31,7 +31,19 @@ def test_the_base_url_is_where_the_variable_says(value: str, expected: str) -> N
 
 @pytest.mark.parametrize(
     "value",
-    ["http://retently.example", "http://10.0.0.1", "http://localhost.evil.example", "ftp://x", "app.retently.com", "https://", "https://u:p@x", "https://x?a=1", "https://x#y", "https://x:port", "http://[x"],
+    [
+        "http://retently.example",
+        "http://10.0.0.1",
+        "http://localhost.evil.example",
+        "ftp://x",
+        "app.retently.com",
+        "https://",
+        "https://u:p@x",
+        "https://x?a=1",
+        "https://x#y",
+        "https://x:port",
+        "http://[x",
+    ],
 )
 def test_a_base_url_that_would_not_do_gets_one_sentence(value: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{BASE_URL_VARIABLE} [^\n]*\.$"):
@@ -97,7 +109,9 @@ def test_passing_faults_are_tried_again(api: responses.RequestsMock, waits: list
     assert len(waits) == 2
 
 
-def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture) -> None:
+def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(
+    api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     api.get(f"{API}campaigns", status=503, body="the body of a failure")
     with pytest.raises(AirbyteTracedException) as caught:
         read()
@@ -107,8 +121,20 @@ def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(api: resp
     assert "the body of a failure" not in caplog.text
 
 
-@pytest.mark.parametrize(("status", "failure_type"), [(400, FailureType.system_error), (401, FailureType.config_error), (403, FailureType.config_error), (404, FailureType.config_error), (409, FailureType.system_error), (422, FailureType.system_error)])
-def test_final_answers_are_not_asked_for_again(api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture, status: int, failure_type: FailureType) -> None:
+@pytest.mark.parametrize(
+    ("status", "failure_type"),
+    [
+        (400, FailureType.system_error),
+        (401, FailureType.config_error),
+        (403, FailureType.config_error),
+        (404, FailureType.config_error),
+        (409, FailureType.system_error),
+        (422, FailureType.system_error),
+    ],
+)
+def test_final_answers_are_not_asked_for_again(
+    api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture, status: int, failure_type: FailureType
+) -> None:
     api.get(f"{API}campaigns", status=status, body="the body of a failure")
     with pytest.raises(AirbyteTracedException, match=rf"^[^\n]*\(HTTP {status}\)[^\n]*\.$") as caught:
         read()
@@ -131,7 +157,9 @@ def test_the_rate_limit_is_waited_out(api: responses.RequestsMock, waits: list[f
     assert waits == [17]
 
 
-def test_an_api_that_is_always_at_its_limit_is_given_up_after_ten_minutes(api: responses.RequestsMock, waits: list[float]) -> None:
+def test_an_api_that_is_always_at_its_limit_is_given_up_after_ten_minutes(
+    api: responses.RequestsMock, waits: list[float]
+) -> None:
     api.get(f"{API}campaigns", status=429)
     with pytest.raises(AirbyteTracedException, match="rate limit") as caught:
         read()

@@ -29,7 +29,15 @@ ARRAYS = {Feedback: "responses", Outbox: "surveys", Customers: "subscribers"}
 class Api:
     """A list endpoint that filters and sorts by a date field; or doesn't, or by exclusive bounds."""
 
-    def __init__(self, stream: type[IncrementalStream], rows: list[dict[str, Any]], *, filters: bool = True, sorts: bool = True, exclusive: bool = False) -> None:
+    def __init__(
+        self,
+        stream: type[IncrementalStream],
+        rows: list[dict[str, Any]],
+        *,
+        filters: bool = True,
+        sorts: bool = True,
+        exclusive: bool = False,
+    ) -> None:
         self.array = ARRAYS[stream]
         self.field = str(stream.cursor_field)
         self.rows = rows
@@ -49,7 +57,9 @@ class Api:
         return 200, {}, json.dumps({"code": 200, "data": data})
 
 
-def sync(stream: IncrementalStream, state: Mapping[str, Any] | None = None, mode: SyncMode = SyncMode.incremental) -> tuple[list[str], list[dict[str, Any]]]:
+def sync(
+    stream: IncrementalStream, state: Mapping[str, Any] | None = None, mode: SyncMode = SyncMode.incremental
+) -> tuple[list[str], list[dict[str, Any]]]:
     """Ids of the records and the states, in the order in which the CDK emits them."""
     stream.state = dict(state or {})
     configured = ConfiguredAirbyteStreamBuilder().with_name(stream.name).with_sync_mode(mode).build()
@@ -96,7 +106,9 @@ def test_the_first_sync_reads_everything_up_to_now_and_remembers_the_newest(serv
     assert abs(end - datetime.now(timezone.utc)) < timedelta(seconds=5)
 
 
-@pytest.mark.parametrize("how", [{}, {"filters": False}, {"sorts": False}, {"filters": False, "sorts": False}, {"exclusive": True}])
+@pytest.mark.parametrize(
+    "how", [{}, {"filters": False}, {"sorts": False}, {"filters": False, "sorts": False}, {"exclusive": True}]
+)
 def test_the_next_sync_reads_what_is_new_whatever_the_api_honours(serve: Any, how: dict[str, bool]) -> None:
     rows = feedback(1, 2, 3, 3, 4)
     api = serve(Feedback, rows[::-1], **how)
@@ -151,16 +163,29 @@ def test_a_row_of_the_future_is_emitted_but_does_not_end_all_syncs(serve: Any) -
 
 @pytest.mark.parametrize(
     "state",
-    [{}, {"createdDate": None}, {"other": 1}, {"next_page_token": 3}, {"__ab_full_refresh_sync_complete": True}, {"page": 4}, {"unfinished": "x"}, {"unfinished": {"page": 2, "start": "x", "end": "y"}}],
+    [
+        {},
+        {"createdDate": None},
+        {"other": 1},
+        {"next_page_token": 3},
+        {"__ab_full_refresh_sync_complete": True},
+        {"page": 4},
+        {"unfinished": "x"},
+        {"unfinished": {"page": 2, "start": "x", "end": "y"}},
+    ],
 )
-def test_states_of_other_connectors_and_versions_read_everything(serve: Any, state: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_states_of_other_connectors_and_versions_read_everything(
+    serve: Any, state: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     serve(Feedback, feedback(1, 2))
     assert sync(build(Feedback), state)[0] == ["0", "1"]
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 @pytest.mark.parametrize("cursor", ["soon", "2999-01-01T00:00:00.000Z", [], {}, True, "9999-99-99"])
-def test_an_unreadable_or_future_cursor_reads_everything_with_one_warning(serve: Any, cursor: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_or_future_cursor_reads_everything_with_one_warning(
+    serve: Any, cursor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     serve(Feedback, feedback(1, 2))
     ids, states = sync(build(Feedback), {"createdDate": cursor})
     assert ids == ["0", "1"]
@@ -205,7 +230,15 @@ def test_a_state_goes_out_with_the_last_row_of_each_page_and_the_date_moves_once
     stream=st.sampled_from([Feedback, Outbox, Customers]),
 )
 def test_however_often_a_sync_is_killed_nothing_is_lost_and_one_page_at_most_comes_again(
-    serve: Any, days: list[int], cursor: int | None, page_size: int, stop: int, filters: bool, sorts: bool, exclusive: bool, stream: type[IncrementalStream]
+    serve: Any,
+    days: list[int],
+    cursor: int | None,
+    page_size: int,
+    stop: int,
+    filters: bool,
+    sorts: bool,
+    exclusive: bool,
+    stream: type[IncrementalStream],
 ) -> None:
     field = str(stream.cursor_field)
     rows = [{"id": str(i), "surveyId": str(i), field: f"2024-03-{day:02}T12:00:00.000Z"} for i, day in enumerate(days)]

@@ -19,7 +19,11 @@ def test_every_stream_has_its_schema_and_every_schema_its_stream() -> None:
 def fields(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name, field in schema.get("properties", {}).items():
-        found += [(f"{path}{name}", field), *fields(field, f"{path}{name}."), *fields(field.get("items", {}), f"{path}{name}[].")]
+        found += [
+            (f"{path}{name}", field),
+            *fields(field, f"{path}{name}."),
+            *fields(field.get("items", {}), f"{path}{name}[]."),
+        ]
     return found
 
 

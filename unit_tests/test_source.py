@@ -49,7 +49,9 @@ def test_check_reads_one_customer_and_an_empty_account_is_fine(api: responses.Re
         ({"body": requests.exceptions.ProxyError(KEY)}, "HTTPS_PROXY"),
     ],
 )
-def test_each_reason_to_fail_has_its_sentence(api: responses.RequestsMock, waits: list[float], answer: dict[str, Any], said: str) -> None:
+def test_each_reason_to_fail_has_its_sentence(
+    api: responses.RequestsMock, waits: list[float], answer: dict[str, Any], said: str
+) -> None:
     api.get(CUSTOMERS, **answer)
     api.get("https://elsewhere.example/login", body="<html>log in</html>")
     status, sentence = check()
@@ -57,7 +59,7 @@ def test_each_reason_to_fail_has_its_sentence(api: responses.RequestsMock, waits
     assert sentence
     assert said in sentence
     assert sentence.endswith(".")
-    assert not set("\"\n") & set(sentence)
+    assert not set('"\n') & set(sentence)
     assert KEY not in sentence
     assert sum(waits) < 12
 
@@ -82,7 +84,11 @@ def test_discover_lists_every_stream_with_a_key() -> None:
     catalog = SourceRetently().discover(LOGGER, CONFIG)
     assert [stream.name for stream in catalog.streams] == [stream().name for stream in STREAMS]
     assert all(stream.source_defined_primary_key for stream in catalog.streams)
-    incremental = {stream.name: stream.default_cursor_field for stream in catalog.streams if SyncMode.incremental in stream.supported_sync_modes}
+    incremental = {
+        stream.name: stream.default_cursor_field
+        for stream in catalog.streams
+        if SyncMode.incremental in stream.supported_sync_modes
+    }
     assert incremental == {"customers": ["updatedDate"], "feedback": ["createdDate"], "outbox": ["sentDate"]}
 
 
@@ -122,7 +128,9 @@ def test_spec_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("config", [{"api_key": KEY}, {"ApiKey": KEY}, CONFIG, {"credentials": {"api_key": f" {KEY} "}}])
-def test_check_on_the_command_line(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str], tmp_path: Path, config: dict[str, Any]) -> None:
+def test_check_on_the_command_line(
+    api: responses.RequestsMock, capsys: pytest.CaptureFixture[str], tmp_path: Path, config: dict[str, Any]
+) -> None:
     api.get(CUSTOMERS, json={"data": {"subscribers": []}})
     (tmp_path / "config.json").write_text(json.dumps(config))
     status = run_lines(capsys, "check", "--config", str(tmp_path / "config.json"))[-1]

@@ -78,7 +78,9 @@ ENVELOPES: list[tuple[type[RetentlyStream], Any, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("stream", "body", "expected"), ENVELOPES)
-def test_rows_are_found_in_every_envelope(api: responses.RequestsMock, stream: type[RetentlyStream], body: Any, expected: list[Any]) -> None:
+def test_rows_are_found_in_every_envelope(
+    api: responses.RequestsMock, stream: type[RetentlyStream], body: Any, expected: list[Any]
+) -> None:
     api.get(API + stream().path(), json={"message": "Success.", "code": 200, **body})
     assert read(stream(AUTH)) == expected
     assert api.calls[0].request.headers["Authorization"] == f"api_key={KEY}"
@@ -86,7 +88,9 @@ def test_rows_are_found_in_every_envelope(api: responses.RequestsMock, stream: t
 
 
 @pytest.mark.parametrize("stream", [Campaigns, Templates, Reports, Nps])
-def test_endpoints_that_answer_everything_are_asked_once_and_without_a_page(api: responses.RequestsMock, stream: type[RetentlyStream]) -> None:
+def test_endpoints_that_answer_everything_are_asked_once_and_without_a_page(
+    api: responses.RequestsMock, stream: type[RetentlyStream]
+) -> None:
     rows = [{"id": str(i), "campaignId": str(i)} for i in range(1000)]
     body = {"campaigns": rows, "templates": rows, "data": rows[0] if stream is Nps else rows}
     api.get(API + stream().path(), json=body)
@@ -107,15 +111,21 @@ def rows(count: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("stream", "array", "sort"), PAGED)
-def test_lists_are_asked_for_in_large_pages_oldest_first(api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str) -> None:
+def test_lists_are_asked_for_in_large_pages_oldest_first(
+    api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
+) -> None:
     account = Account(array, rows(2500))
     api.add_callback(responses.GET, API + stream().path(), account)
     assert [row["id"] for row in read(stream(AUTH))] == [row["id"] for row in account.rows]
-    assert [(query["page"], query["limit"], query["sort"]) for query in account.asked] == [(page, "1000", sort) for page in "123"]
+    assert [(query["page"], query["limit"], query["sort"]) for query in account.asked] == [
+        (page, "1000", sort) for page in "123"
+    ]
 
 
 @pytest.mark.parametrize(("stream", "array", "sort"), PAGED)
-def test_an_echoed_smaller_limit_is_believed(api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str) -> None:
+def test_an_echoed_smaller_limit_is_believed(
+    api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
+) -> None:
     account = Account(array, rows(250), limit=100)
     api.add_callback(responses.GET, API + stream().path(), account)
     assert len(read(stream(AUTH))) == 250
@@ -124,7 +134,9 @@ def test_an_echoed_smaller_limit_is_believed(api: responses.RequestsMock, stream
 
 def test_a_limit_that_is_refused_falls_back_to_100(api: responses.RequestsMock) -> None:
     account = Account("companies", rows(250))
-    api.add_callback(responses.GET, f"{API}companies", lambda request: account(request) if "limit=100&" in request.url else (400, {}, ""))
+    api.add_callback(
+        responses.GET, f"{API}companies", lambda request: account(request) if "limit=100&" in request.url else (400, {}, "")
+    )
     assert len(read(Companies(AUTH))) == 250
     assert [(query["page"], query["limit"]) for query in account.asked] == [("1", "100"), ("2", "100"), ("3", "100")]
 
@@ -137,7 +149,9 @@ def test_a_refusal_of_the_smaller_limit_too_is_a_failure(api: responses.Requests
 
 
 @pytest.mark.parametrize(("stream", "array", "sort"), PAGED)
-def test_rows_that_come_and_go_meanwhile_lose_and_double_none(api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str) -> None:
+def test_rows_that_come_and_go_meanwhile_lose_and_double_none(
+    api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
+) -> None:
     account = Account(array, rows(3000))
     staying = {row["id"] for row in account.rows} - {"00005", "01500"}
 
@@ -170,7 +184,13 @@ def test_paging_numbers_beside_data_count_and_where_there_are_none_an_empty_page
 
 def test_the_key_of_a_sent_survey_is_its_id_or_a_hash_of_what_never_changes() -> None:
     stream = Outbox()
-    sent = {"customerId": "c", "campaignId": "p", "sentDate": "2024-01-01T00:00:00.000Z", "status": "SENT", "email": "a@example.com"}
+    sent = {
+        "customerId": "c",
+        "campaignId": "p",
+        "sentDate": "2024-01-01T00:00:00.000Z",
+        "status": "SENT",
+        "email": "a@example.com",
+    }
 
     def key(**values: Any) -> str:
         row = {**sent, **values}
@@ -179,7 +199,10 @@ def test_the_key_of_a_sent_survey_is_its_id_or_a_hash_of_what_never_changes() ->
 
     assert key(surveyId="s") == "s"
     assert key() == key(status="OPENED", responseId="r", detailedStatus={"isOpened": True}, email="b@example.com")
-    assert len({key(), key(customerId="d"), key(sentDate="2024-01-01T00:00:00.001Z"), key(campaignId=None), key(customerId=None)}) == 5
+    assert (
+        len({key(), key(customerId="d"), key(sentDate="2024-01-01T00:00:00.001Z"), key(campaignId=None), key(customerId=None)})
+        == 5
+    )
     # A golden value: were it another in a later version, every warehouse would get each row a second time.
     assert key() == GOLDEN
 

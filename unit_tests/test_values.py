@@ -39,7 +39,19 @@ def test_dates_become_utc_with_z(given_: Any, expected: str | None) -> None:
 
 @pytest.mark.parametrize(
     "hopeless",
-    ["yesterday", "2019-02-30T00:00:00.000Z", "2019-13-01", "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-01:00", True, [], {}, 1e300, math.nan, "Z"],
+    [
+        "yesterday",
+        "2019-02-30T00:00:00.000Z",
+        "2019-13-01",
+        "0001-01-01T00:00:00+02:00",
+        "9999-12-31T23:59:59-01:00",
+        True,
+        [],
+        {},
+        1e300,
+        math.nan,
+        "Z",
+    ],
 )
 def test_what_is_no_date_is_unfit(hopeless: Any) -> None:
     with pytest.raises(Unfit):
@@ -88,7 +100,14 @@ def test_values_are_made_to_fit(field: str, given_: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("field", "hopeless"),
-    [("score", "nine"), ("score", True), ("score", math.inf), ("score", math.nan), ("checkbox", "perhaps"), ("createdDate", "x")],
+    [
+        ("score", "nine"),
+        ("score", True),
+        ("score", math.inf),
+        ("score", math.nan),
+        ("checkbox", "perhaps"),
+        ("createdDate", "x"),
+    ],
 )
 def test_what_can_not_be_made_to_fit_becomes_null_with_a_warning(field: str, hopeless: Any) -> None:
     assert fitted({field: hopeless}) == ({field: None}, [field])
@@ -116,4 +135,6 @@ def test_a_warning_names_stream_and_field_once_and_no_value(caplog: pytest.LogCa
     stream = Feedback()
     for value in ("very secret", "more"):
         stream._fitter.fit({"score": value})
-    assert [record.message for record in caplog.records] == ["feedback: score should be number but came as str; such values become null."]
+    assert [record.message for record in caplog.records] == [
+        "feedback: score should be number but came as str; such values become null."
+    ]

@@ -52,7 +52,13 @@ class Shelf:
                 return found
 
 
-@given(count=st.integers(0, 60), limit=st.integers(1, 12), most=st.integers(1, 12), tells=st.booleans(), past_end=st.sampled_from(["empty", "refuse", "last", "first"]))
+@given(
+    count=st.integers(0, 60),
+    limit=st.integers(1, 12),
+    most=st.integers(1, 12),
+    tells=st.booleans(),
+    past_end=st.sampled_from(["empty", "refuse", "last", "first"]),
+)
 def test_a_quiet_list_is_read_whole_and_once(count: int, limit: int, most: int, tells: bool, past_end: str) -> None:
     shelf = Shelf(list(range(count)), limit, tells=tells, most=most, past_end=past_end)
     assert shelf.read() == list(range(count))
@@ -60,7 +66,11 @@ def test_a_quiet_list_is_read_whole_and_once(count: int, limit: int, most: int, 
     assert shelf.requests == needed if tells else shelf.requests <= needed + 2
 
 
-changes = st.lists(st.tuples(st.integers(2, 12), st.sampled_from(["delete", "insert"]), st.integers(0, 40)), max_size=4, unique_by=lambda change: change[0])
+changes = st.lists(
+    st.tuples(st.integers(2, 12), st.sampled_from(["delete", "insert"]), st.integers(0, 40)),
+    max_size=4,
+    unique_by=lambda change: change[0],
+)
 
 
 @given(count=st.integers(0, 40), limit=st.integers(3, 10), happening=changes)
@@ -68,7 +78,9 @@ changes = st.lists(st.tuples(st.integers(2, 12), st.sampled_from(["delete", "ins
 @example(count=9, limit=3, happening=[(3, "delete", 0), (4, "delete", 1)])
 @example(count=6, limit=3, happening=[(2, "delete", 0), (3, "delete", 0), (4, "delete", 0)])
 @example(count=12, limit=3, happening=[(2, "insert", 0)])
-def test_rows_that_stay_are_read_once_however_others_come_and_go(count: int, limit: int, happening: list[tuple[int, str, int]]) -> None:
+def test_rows_that_stay_are_read_once_however_others_come_and_go(
+    count: int, limit: int, happening: list[tuple[int, str, int]]
+) -> None:
     shelf = Shelf(list(range(count)), limit)
     staying = set(shelf.keys)
     new = iter(range(1000, 2000))
@@ -107,7 +119,9 @@ def test_a_walk_goes_on_where_another_stopped(count: int, limit: int, stop: int,
         assert not set(found) & set(rest)
 
 
-@pytest.mark.parametrize("token", [None, {}, {"page": 0}, {"page": -1}, {"page": "3"}, {"page": True}, {"next_page_token": 4}, {"limit": 7}])
+@pytest.mark.parametrize(
+    "token", [None, {}, {"page": 0}, {"page": -1}, {"page": "3"}, {"page": True}, {"next_page_token": 4}, {"limit": 7}]
+)
 def test_a_state_that_names_no_page_starts_at_the_first(token: dict[str, Any] | None) -> None:
     walk = PageWalk("id", 10, token)
     assert (walk.number, walk.limit) == (1, 10)

@@ -1,0 +1,177 @@
+"""The command line in a process of its own, against the sandbox over a socket."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import AirbyteMessageSerializer
+from jsonschema import Draft7Validator
+
+from integration_tests.conftest import CATALOG, Connector
+from sandbox.app import CLIENT
+from sandbox.process import SandboxProcess
+from source_retently.streams import STREAMS
+
+SCHEMAS = {stream().name: stream().get_json_schema() for stream in STREAMS}
+KEYS = {stream().name: stream.primary_key for stream in STREAMS}
+
+
+def test_check_and_discover(sandbox: SandboxProcess, connector: Connector) -> None:
+    checked = connector("check", sandbox)
+    assert checked.messages[-2]["log"]["message"] == "Check succeeded"
+    assert checked.messages[-1] == {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}
+    (catalog,) = connector("discover", sandbox).of("CATALOG")
+    assert [stream["name"] for stream in catalog["streams"]] == list(SCHEMAS)
+
+
+def test_every_row_of_every_stream_once_and_fitting_its_schema(sandbox: SandboxProcess, connector: Connector) -> None:
+    sandbox.do({"reset": True})
+    run = connector("read", sandbox)
+    assert run.code == 0
+    assert run.stderr == ""
+    for line in run.output.splitlines():
+        AirbyteMessageSerializer.load(json.loads(line))
+    stats = sandbox.stats()
+    for name, schema in SCHEMAS.items():
+        records = run.records(name)
+        assert len(records) == stats["rows"][name]
+        assert len({record[KEYS[name]] for record in records}) == len(records)
+        validator = Draft7Validator(schema, format_checker=Draft7Validator.FORMAT_CHECKER)
+        for record in records:
+            validator.validate(record)
+    for name in ("customers", "companies", "feedback"):
+        assert [record["id"] for record in run.records(name)] == [row["id"] for row in sandbox.rows(name)]
+    assert stats["requests"] == {
+        "campaigns": 1,
+        "companies": 1,
+        "nps/customers": 3,
+        "feedback": 5,
+        "nps/outbox": 4,
+        "reports": 1,
+        "nps/score": 1,
+        "templates": 1,
+    }
+    assert {trace["stream_status"]["status"] for trace in run.of("TRACE") if "stream_status" in trace} == {
+        "STARTED",
+        "RUNNING",
+        "COMPLETE",
+    }
+
+
+def test_a_second_read_with_the_first_ones_state_reads_full_refresh_streams_again(
+    sandbox: SandboxProcess, connector: Connector
+) -> None:
+    first = connector("read", sandbox)
+    second = connector("read", sandbox, state=first.last_states())
+    assert second.code == 0
+    rows = sandbox.stats()["rows"]
+    for name in ("campaigns", "companies", "reports", "nps", "templates"):
+        assert len(second.records(name)) == rows[name]
+    assert 0 < len(second.records("feedback")) < 200
+
+
+@pytest.mark.parametrize("kept", ["kept", "rotated"])
+def test_an_oauth_application_works(sandbox: SandboxProcess, connector: Connector, kept: str) -> None:
+    with SandboxProcess(customers=30, feedback=30, outbox=30, companies=3, refresh_token=kept, token_seconds=2) as own:
+        run = connector("read", own, config={"credentials": CLIENT})
+        assert run.code == 0
+        assert len(run.records("feedback")) == 30
+        controls = run.of("CONTROL")
+        assert bool(controls) == (kept == "rotated")
+        if controls:
+            config = controls[-1]["connectorConfig"]["config"]
+            assert config["credentials"]["refresh_token"] != CLIENT["refresh_token"]
+            assert connector("check", own, config=config).messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
+
+
+def test_an_account_without_any_rows_passes_check_and_read(connector: Connector) -> None:
+    with SandboxProcess(customers=0, companies=0, feedback=0, outbox=0) as empty:
+        assert connector("check", empty).messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
+        run = connector("read", empty)
+        assert run.code == 0
+        assert Counter(record["stream"] for record in run.of("RECORD")) == {
+            "campaigns": 6,
+            "reports": 6,
+            "nps": 1,
+            "templates": 5,
+        }
+        assert connector("read", empty, state=run.last_states()).code == 0
+
+
+POSITIONS: list[dict[str, Any]] = [
+    {"paging_in": "top"},
+    {"paging_in": "none"},
+    {"paging_in": "none", "past_end": "last"},
+    {"paging_in": "none", "past_end": "first"},
+    {"paging_in": "none", "past_end": "refuse"},
+    {"templates_in": "data", "campaigns_in": "data.campaigns"},
+    {"templates_in": "data.templates", "reports_as": "object", "score_field": "nps"},
+    {"survey_id": "never", "updated_date": "absent"},
+    {"survey_id": "always", "sort": "ignored"},
+    {"dates": "ignored", "bounds": "exclusive"},
+    {"companies_limit": 100},
+    {"companies_limit": 100, "over_limit": "refuse"},
+    {"companies_limit": 100, "paging_in": "none"},
+]
+
+
+@pytest.mark.parametrize(
+    "positions", POSITIONS, ids=lambda positions: "-".join(f"{name}={value}" for name, value in positions.items())
+)
+def test_whichever_source_on_the_api_is_right_all_rows_come(connector: Connector, positions: dict[str, Any]) -> None:
+    with SandboxProcess(customers=1100, companies=240, feedback=1000, outbox=2300, rate_limit=0, **positions) as own:
+        run = connector("read", own)
+        assert run.code == 0
+        for name, number in own.stats()["rows"].items():
+            keys = [record[KEYS[name]] for record in run.records(name)]
+            assert len(keys) == len(set(keys)) == number, name
+
+
+def test_rows_come_and_go_while_a_sync_walks(connector: Connector) -> None:
+    with SandboxProcess(customers=4000, companies=3000, feedback=4000, outbox=4000, rate_limit=0, survey_id="always") as own:
+        kinds = ("customers", "companies", "feedback", "outbox")
+        before = {kind: own.rows(kind) for kind in kinds}
+        for kind in kinds:
+            own.do(
+                {"kind": kind, "before_page": 2, "delete": [3, 5, 7]},
+                {"kind": kind, "before_page": 2, "insert": 2},
+                {"kind": kind, "before_page": 3, "insert": 3, "when": 1720000000000},
+                {"kind": kind, "before_page": 3, "delete": [1500]},
+                {"kind": kind, "before_page": 4, "delete": list(range(1200))}
+                if kind == "customers"
+                else {"kind": kind, "before_page": 4, "insert": 1},
+            )
+        run = connector("read", own)
+        assert run.code == 0
+        for kind in kinds:
+            key = "surveyId" if kind == "outbox" else "id"
+            stayed = {row[key] for row in before[kind]} & {row[key] for row in own.rows(kind)}
+            found = [record["id"] for record in run.records(kind)]
+            assert stayed <= set(found), kind
+            assert len(found) == len(set(found)), kind
+
+
+def test_a_stream_that_fails_ends_the_run_with_an_error(sandbox: SandboxProcess, connector: Connector) -> None:
+    run = connector("read", sandbox, config={"api_key": "another-key"})
+    assert run.code == 1
+    assert {error["failure_type"] for error in run.errors()} == {"config_error"}
+    assert "does not accept the API key" in run.errors()[0]["message"]
+    assert "another-key" not in run.output + run.stderr
+
+
+def test_check_is_quick_when_the_host_hangs(sandbox: SandboxProcess, connector: Connector) -> None:
+    with SandboxProcess(customers=1, latency_ms=60_000) as hanging:
+        import time
+
+        started = time.monotonic()
+        status = connector("check", hanging).messages[-1]["connectionStatus"]
+        assert status["status"] == "FAILED"
+        assert "in time" in status["message"]
+        assert time.monotonic() - started < 20
+
+
+def test_the_catalog_in_the_repository_is_the_tutorials() -> None:
+    catalog = json.loads(Path(CATALOG).read_text(encoding="utf-8"))
+    assert [stream["stream"]["name"] for stream in catalog["streams"]] == list(SCHEMAS)
