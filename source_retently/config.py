@@ -21,6 +21,8 @@ from airbyte_cdk.utils import AirbyteTracedException
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from source_retently.budget import REQUESTS_PER_MINUTE
+
 DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/sources/retently"
 TOKENS_URL = "https://app.retently.com/settings/api/tokens"
 OAUTH_URL = "https://app.retently.com/settings/oauth"
@@ -145,6 +147,29 @@ class Config(_Options):
             "in every sync, one request for each 1,000 of them; destinations that deduplicate keep the newest. 0 turns it off."
         ),
         json_schema_extra={"order": 2},
+    )
+
+    num_workers: int = Field(
+        4,
+        ge=1,
+        le=10,
+        title="Pages at a Time",
+        description=(
+            "How many pages of a stream are fetched at the same time; 1 fetches one after another. More hides the time that "
+            "Retently takes to answer, up to the limit of requests a minute, and takes a few megabytes of memory each."
+        ),
+        json_schema_extra={"order": 3},
+    )
+    requests_per_minute: int = Field(
+        REQUESTS_PER_MINUTE,
+        ge=1,
+        le=10_000,
+        title="Requests per Minute",
+        description=(
+            "The limit of the account; Retently's documentation says 150. A fifteenth of it is left to others. Set it lower "
+            "if other programs use the account, too."
+        ),
+        json_schema_extra={"order": 4},
     )
 
     @classmethod

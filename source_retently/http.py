@@ -22,10 +22,11 @@ from weakref import WeakKeyDictionary
 import orjson
 import requests
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.streams.call_rate import APIBudget
+from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler, ErrorResolution, ResponseAction
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_retently.budget import RateBudget
 from source_retently.config import TOKENS_URL, ConfigError
 
 BASE_URL_VARIABLE = "RETENTLY_BASE_URL"
@@ -85,11 +86,15 @@ CHECK_PATIENCE = Patience(connect=5, read=8, answer=8, retry=5, rate_limit=0)
 
 @dataclass
 class HttpContext:
-    """What all streams of one run share: where the API is, how patient to be, how many requests a minute."""
+    """What all streams of one run share: where the API is, how patient and how busy to be."""
 
     base: str = field(default_factory=base_url)
     patience: Patience = SYNC_PATIENCE
-    budget: APIBudget = field(default_factory=lambda: APIBudget(policies=[]))
+    budget: RateBudget = field(default_factory=RateBudget)
+    workers: int = 4
+    """Pages of a stream that are fetched at the same time."""
+    messages: MessageRepository | None = None
+    """Where a stream reports its progress, for the source to emit; None where nobody wants to know."""
 
     @property
     def api(self) -> str:
@@ -368,9 +373,10 @@ class RetentlyErrorHandler(ErrorHandler):
         if meaning.action is ResponseAction.REFRESH_TOKEN_THEN_RETRY:
             return False  # the CDK refreshes once a request and then gives up by itself
         now = time.monotonic()
-        waited = now - self._failing_since.setdefault(request or self, now)
-        patience = self._context.patience
-        return waited >= (patience.rate_limit if meaning.action is ResponseAction.RATE_LIMITED else patience.retry)
+        since = self._failing_since.setdefault(request or self, now)
+        if meaning.action is ResponseAction.RATE_LIMITED:
+            return now - max(since, self._context.budget.last_success) >= self._context.patience.rate_limit
+        return now - since >= self._context.patience.retry
 
 
 def _original_request(answer: Answer) -> requests.PreparedRequest | None:
@@ -383,7 +389,9 @@ def _original_request(answer: Answer) -> requests.PreparedRequest | None:
 class RetentlyBackoff(BackoffStrategy):
     """Tells the CDK's `HttpClient` how long to wait before it asks again, and the user why."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, stream: str, context: HttpContext, logger: logging.Logger) -> None:
+        self._stream = stream
+        self._context = context
         self._logger = logger
 
     def backoff_time(self, response_or_exception: Answer, attempt_count: int) -> float:
@@ -391,9 +399,10 @@ class RetentlyBackoff(BackoffStrategy):
         status = response_or_exception.status_code if isinstance(response_or_exception, requests.Response) else None
         if status == 429 and isinstance(response_or_exception, requests.Response):
             wait = rate_limit_wait(response_or_exception.headers, time.time(), random.random())
+            self._context.budget.pause(wait)
         else:
             wait = back_off(attempt_count, random.random())
         until = datetime.fromtimestamp(time.time() + wait, timezone.utc).strftime("%H:%M:%S")
         why = f"HTTP {status}" if status else type(response_or_exception).__name__
-        self._logger.info(f"Waiting until {until} UTC before asking again: {why} (try {attempt_count}).")
+        self._logger.info(f"{self._stream}: waiting until {until} UTC after try {attempt_count}: {why}.")
         return max(wait - 1, 0.01)

@@ -7,12 +7,14 @@ from typing import Any
 
 from airbyte_cdk.models import AirbyteConnectionStatus, ConnectorSpecification, Status, SyncMode
 from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from requests.auth import AuthBase
 
 from source_retently.auth import authenticator
+from source_retently.budget import RateBudget
 from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, canonical, connection_specification
 from source_retently.http import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience
 from source_retently.streams import STREAMS, Customers
@@ -21,6 +23,9 @@ from source_retently.streams.incremental import IncrementalStream, Window
 
 class SourceRetently(AbstractSource):
     """A Retently account as an Airbyte source."""
+
+    def __init__(self) -> None:
+        self._messages = InMemoryMessageRepository()
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
         return ConnectorSpecification(connectionSpecification=connection_specification(), documentationUrl=DOCUMENTATION_URL)
@@ -43,8 +48,9 @@ class SourceRetently(AbstractSource):
         """Reads one customer, which an account may have none of."""
         try:
             auth, context, _ = self._prepare(config, CHECK_PATIENCE)
+            context.workers, context.messages = 1, None
             customers = Customers(auth, context)
-            customers.page_size = 1
+            customers.page_size = 1  # a thousand pages may follow, but nobody asks for them
             next(iter(customers.read_records(SyncMode.full_refresh)), None)
         except AirbyteTracedException as error:
             return False, str(error)
@@ -61,12 +67,20 @@ class SourceRetently(AbstractSource):
             for stream in STREAMS
         ]
 
-    @staticmethod
-    def _prepare(raw: Mapping[str, Any], patience: Patience) -> tuple[AuthBase, HttpContext, Config]:
+    def _prepare(self, raw: Mapping[str, Any], patience: Patience) -> tuple[AuthBase, HttpContext, Config]:
         raw = canonical(raw)
         config = Config.parse(raw)
-        context = HttpContext(patience=patience)
+        context = HttpContext(
+            patience=patience,
+            budget=RateBudget(config.requests_per_minute),
+            workers=config.num_workers,
+            messages=self.message_repository,
+        )
         return authenticator(config, context, raw), context, config
+
+    @property
+    def message_repository(self) -> MessageRepository:
+        return self._messages
 
     @property
     def raise_exception_on_missing_stream(self) -> bool:

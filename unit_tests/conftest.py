@@ -8,8 +8,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 import responses
+from hypothesis import settings
 
 from source_retently.http import BASE_URL_VARIABLE
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
+settings.load_profile("unhurried")
 
 API = "https://app.retently.com/api/v2/"
 KEY = "k3y-of-the-test"

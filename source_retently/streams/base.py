@@ -2,11 +2,22 @@
 
 import hashlib
 import json
+import time
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 import requests
+from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteMessage,
+    AirbyteTraceMessage,
+    EstimateType,
+    TraceType,
+    Type,
+)
 from airbyte_cdk.sources.streams.checkpoint.checkpoint_reader import FULL_REFRESH_COMPLETE_STATE
 from airbyte_cdk.sources.streams.http import HttpStream
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler
@@ -14,10 +25,15 @@ from requests.auth import AuthBase
 
 from source_retently.auth import OAuthAuthenticator
 from source_retently.http import HttpContext, PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
+from source_retently.streams.ahead import PagesAhead
 from source_retently.streams.walk import LARGEST_PAGE, Page, PageWalk, Row
 from source_retently.values import Fitter
 
 Token = Mapping[str, Any] | None
+Fetched = tuple[requests.PreparedRequest, requests.Response]
+
+REPORT_EVERY = 10.0
+"""Seconds between two lines on the progress of a stream; the first and the last page always have theirs."""
 
 
 class RetentlyStream(HttpStream, ABC):
@@ -48,6 +64,8 @@ class RetentlyStream(HttpStream, ABC):
         self._context = context or HttpContext()
         self._has_oauth = isinstance(authenticator, OAuthAuthenticator)
         self._walk: PageWalk | None = None
+        self._ahead: PagesAhead[Fetched]
+        self._reported = 0.0
         self._unknown: set[str] = set()
         self._unfit: set[str] = set()
         self._fitter = Fitter(self.get_json_schema(), self._warn_unfit)
@@ -80,7 +98,7 @@ class RetentlyStream(HttpStream, ABC):
         )
 
     def get_backoff_strategy(self) -> BackoffStrategy:
-        return RetentlyBackoff(self.logger)
+        return RetentlyBackoff(self.name, self._context, self.logger)
 
     # -------------------------------------------------------------------------------------------------- the answer
 
@@ -146,14 +164,17 @@ class RetentlyStream(HttpStream, ABC):
 
     def _fetch_next_page(
         self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
-    ) -> tuple[requests.PreparedRequest, requests.Response]:
+    ) -> Fetched:
         """The next page that has something to say: the CDK's seam, through which both of its page loops go."""
         walk = self._walk
         if walk is None or walk.token != next_page_token:
             walk = self._walk = PageWalk(self.primary_key, self.page_size, next_page_token or self._first_token())
+            self._ahead = PagesAhead(partial(self._fetch, stream_slice, stream_state))
         while True:
+            # What is finished must not wait in a buffer for as long as the next answer may take.
+            PRINT_BUFFER.flush()
             try:
-                request, response = super()._fetch_next_page(stream_slice, stream_state, walk.token)
+                request, response = self._ahead.get((walk.number, walk.limit))
             except PageRefused as refusal:
                 if not (self.is_paged and walk.recover(refusal.status)):
                     raise
@@ -165,8 +186,15 @@ class RetentlyStream(HttpStream, ABC):
                 continue
             if walk.is_stuck:
                 self.logger.warning(f"{self.name}: the API answers every page with the same rows; there may be more of them.")
+            if page.next_token and self._context.workers > 1:
+                self._ahead.expect((number, walk.limit) for number in walk.numbers_ahead(self._context.workers))
+            self._report(walk, page)
             vars(response)["retently_page"] = page
             return request, response
+
+    def _fetch(self, stream_slice: Token, stream_state: Token, number: int, limit: int) -> Fetched:
+        """One page, by the CDK; several of them may be under way in threads."""
+        return super()._fetch_next_page(stream_slice, stream_state, {"page": number, "limit": limit})
 
     def _first_token(self) -> Token:
         """Where the first page of a sync is, for streams that keep it in a state of their own."""
@@ -184,6 +212,24 @@ class RetentlyStream(HttpStream, ABC):
         HttpStream.state.fset(self, {} if value == FULL_REFRESH_COMPLETE_STATE else value)  # type: ignore[attr-defined]
 
     # ------------------------------------------------------------------------------------------------------ the log
+
+    def _report(self, walk: PageWalk, page: Page) -> None:
+        """How far the stream has come: an estimate for the platform with the first page, and lines for who reads logs."""
+        messages = self._context.messages
+        if messages is None or not self.is_paged or page.total is None:
+            return
+        is_first = page.number == 1
+        if is_first:
+            estimate = AirbyteEstimateTraceMessage(name=self.name, type=EstimateType.STREAM, row_estimate=page.total)
+            trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
+            messages.emit_message(AirbyteMessage(type=Type.TRACE, trace=trace))
+        now = time.monotonic()
+        if is_first or page.next_token is None or now - self._reported >= REPORT_EVERY:
+            self._reported = now
+            read = min(walk.rows_passed, page.total)
+            self.logger.info(
+                f"{self.name}: page {page.number} of {max(walk.last_page, page.number)}, {read:,} of {page.total:,} records"
+            )
 
     def _warn_unfit(self, path: str, wanted: str, value: Any) -> None:
         if path not in self._unfit:

@@ -37,17 +37,15 @@ class Page:
     next_token: dict[str, Any] | None = field(default=None, compare=False)
     """Where the walk goes on; None after the last page."""
 
-    def is_last(self, largest: int) -> bool:
-        """Whether no page comes after this one, where `largest` is the size of the largest page seen so far.
+    def last_page(self, largest: int) -> int | None:
+        """The number of the last page as this one says, where `largest` is the size of the largest page seen so far.
 
         Of `pages` and `total` the one that promises more is believed, since samples of the API contradict themselves; at
         worst an empty page is read. An echoed `limit` is not needed: the rows themselves show it.
         """
-        if not self.rows:
-            return True
         if self.pages is None and self.total is None:
-            return False
-        return self.number >= max(self.pages or 0, math.ceil((self.total or 0) / max(largest, 1)))
+            return None
+        return max(self.pages or 0, math.ceil((self.total or 0) / max(largest, 1)))
 
 
 class PageWalk:
@@ -70,6 +68,8 @@ class PageWalk:
         self.limit: int = min(saved.get("limit", limit), limit) if resumes else limit
         self.is_stuck = False
         """Whether the API answered different page numbers with the same rows, although there should be more."""
+        self.last_page = 0
+        """The number of the last page as far as is known, else 0."""
         self._total: int | None = saved.get("total") if resumes else None
         self._largest = 0
         self._recent: set[Any] = set()
@@ -86,6 +86,15 @@ class PageWalk:
         total = {} if self._total is None else {"total": self._total}
         return {"page": self.number, "limit": self.limit, **total}
 
+    def numbers_ahead(self, most: int) -> range:
+        """The pages that will be asked for next, `number` first, as far as is known that they exist."""
+        return range(self.number, min(self.number + most, self.last_page + 1))
+
+    @property
+    def rows_passed(self) -> int:
+        """Rows up to the page that was taken last."""
+        return (self.number - 1) * self._largest
+
     def take(self, page: Page) -> bool:
         """Leaves only new rows in the page and moves on; False when a page has to be read again before this one."""
         if self._has_shrunk(page):
@@ -95,10 +104,12 @@ class PageWalk:
         self._largest = max(self._largest, len(page.rows))
         latest = {row[self._key]: row for row in page.rows}  # the last one wins within a page
         keys = list(latest)
-        is_last = page.is_last(self._largest) or (page.total is None and page.pages is None and page.number == self._end)
+        self.last_page = page.last_page(self._largest) or 0
+        says_nothing = page.total is None and page.pages is None
+        is_last = not keys or (page.number == self._end if says_nothing else page.number >= self.last_page)
         if keys and keys in (self._first_keys, self._last_keys) and not has_grown:
             # A page already seen, though not necessarily a late one: past the end some lists begin again.
-            self.is_stuck = not is_last and (page.total is not None or page.pages is not None)
+            self.is_stuck = not is_last and not says_nothing
             is_last = True
             latest = {}
         page.rows = [row for key, row in latest.items() if key not in self._recent]

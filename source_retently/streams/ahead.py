@@ -1,0 +1,47 @@
+"""`PagesAhead`: pages are fetched while the ones before them are emitted, and handed out in order."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+class PagesAhead(Generic[Result]):
+    """A few fetches under way or done, each waiting for its turn.
+
+    The threads are daemons, and made by hand for it: an executor's would keep a stopped process alive until the last hung
+    request has answered.
+    """
+
+    def __init__(self, fetch: Callable[..., Result]) -> None:
+        """
+        :param fetch: fetches a page; called with what `expect` or `get` were given, and from several threads
+        """
+        self._fetch = fetch
+        self._pages: dict[Any, Future[Result]] = {}
+
+    def expect(self, pages: Iterable[tuple[Any, ...]]) -> None:
+        """Starts to fetch these pages, unless they are under way already, and forgets all others."""
+        self._pages = {page: self._pages.get(page) or self._start(page) for page in pages}
+
+    def get(self, page: tuple[Any, ...]) -> Result:
+        """A page, fetched earlier or now.
+
+        :raises Exception: what its fetch raised; of later pages it is raised in their turn
+        """
+        expected = self._pages.pop(page, None)
+        return self._fetch(*page) if expected is None else expected.result()
+
+    def _start(self, page: tuple[Any, ...]) -> "Future[Result]":
+        future: Future[Result] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(self._fetch(*page))
+            except BaseException as error:
+                future.set_exception(error)
+
+        Thread(target=work, daemon=True, name="page-ahead").start()
+        return future
