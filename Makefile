@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test lint format
+.PHONY: help demo sync test lint format bench
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ lint: .venv/done ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: .venv/done ## measure speed, memory and requests against others; takes about 12 minutes
+	@$(BIN)/python -m benchmarks
 
 format: .venv/done ## bring the code into the house's style
 	@$(BIN)/ruff format --quiet .

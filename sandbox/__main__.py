@@ -32,7 +32,9 @@ def main() -> None:
     account = Account(**{count.name: chosen[count.name] for count in fields(Account)})
     switches = Switches().changed(**{switch.name: chosen[switch.name] for switch in fields(Switches)})
     app = Sandbox(Store(account), switches, chosen["api_key"]).app()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    )
     socket = uvicorn.Config(app, host="127.0.0.1", port=chosen["port"], log_level="error").bind_socket()
     socket.listen(128)  # whoever reads the next line may connect at once
     print(f"Sandbox of the Retently API on http://127.0.0.1:{socket.getsockname()[1]}", flush=True)

@@ -80,7 +80,7 @@ class Patience:
 
 
 SYNC_PATIENCE = Patience()
-CHECK_PATIENCE = Patience(connect=5, read=8, answer=8, retry=5, rate_limit=0)
+CHECK_PATIENCE = Patience(connect=5, read=8, answer=8, retry=3, rate_limit=0)
 """A check answers within 20 s, whatever the host does: somebody is looking at a spinner."""
 
 

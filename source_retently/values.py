@@ -114,24 +114,26 @@ class Fitter:
         :param warn: told of every value that becomes null because it can't be made to fit
         """
         self._warn = warn
-        self._plan = self._plan_for(schema["properties"], "")
-        self.known = frozenset(self._plan)
+        self.known = frozenset(schema["properties"])
+        self.fit = self._plan(schema["properties"], "")
+        """Makes a record fit, in place."""
 
-    def fit(self, record: dict[str, Any]) -> None:
-        """Makes the record fit, in place."""
-        self._apply(self._plan, record)
+    def _plan(self, properties: Mapping[str, Any], path: str) -> Callable[[dict[str, Any]], None]:
+        """What makes an object with these properties fit, in place.
 
-    def _plan_for(self, properties: Mapping[str, Any], path: str) -> dict[str, tuple[type | None, Fit]]:
-        """For each field the exact type that needs no look, and what makes any other value fit."""
-        return {name: self._step(schema, path + name) for name, schema in properties.items()}
+        Most values have the one type that needs no look; they are told apart in a single pass, and cost next to nothing.
+        """
+        steps = {name: self._step(schema, path + name) for name, schema in properties.items()}
+        fine_type = {name: fine for name, (fine, _) in steps.items()}.get
+        fits = {name: fit for name, (_, fit) in steps.items()}
 
-    @staticmethod
-    def _apply(plan: Mapping[str, tuple[type | None, Fit]], record: dict[str, Any]) -> None:
-        for name, value in record.items():
-            if value is not None and name in plan:
-                fine, fit = plan[name]
-                if type(value) is not fine:
-                    record[name] = fit(value)
+        def apply(record: dict[str, Any]) -> None:
+            for name in [name for name, value in record.items() if type(value) is not fine_type(name)]:
+                value = record[name]
+                if value is not None and name in fits:
+                    record[name] = fits[name](value)
+
+        return apply
 
     def _step(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
         declared = schema.get("type", [])
@@ -160,16 +162,17 @@ class Fitter:
         return guarded
 
     def _object(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
-        plan = self._plan_for(schema.get("properties", {}), path + ".")
+        properties = schema.get("properties", {})
+        apply = self._plan(properties, path + ".")
 
         def fit(value: Any) -> Any:
             if not isinstance(value, dict):
                 self._warn(path, "an object", value)
                 return None
-            self._apply(plan, value)
+            apply(value)
             return value
 
-        return (None if plan else dict), fit
+        return (None if properties else dict), fit
 
     def _array(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
         fine, fit_item = self._step(schema.get("items", {}), path + "[]")

@@ -8,6 +8,9 @@ from typing import Any, Generic, TypeVar
 Result = TypeVar("Result")
 
 
+DONE_AND_WAITING = 2
+
+
 class PagesAhead(Generic[Result]):
     """A few fetches under way or done, each waiting for its turn.
 
@@ -23,8 +26,16 @@ class PagesAhead(Generic[Result]):
         self._pages: dict[Any, Future[Result]] = {}
 
     def expect(self, pages: Iterable[tuple[Any, ...]]) -> None:
-        """Starts to fetch these pages, unless they are under way already, and forgets all others."""
-        self._pages = {page: self._pages.get(page) or self._start(page) for page in pages}
+        """Starts to fetch these pages, unless they are under way already, and forgets all others.
+
+        Where two are done and wait for their turn, the network is not what holds things up: more of them would only take
+        memory, so no new one is started.
+        """
+        is_ahead_enough = sum(page.done() for page in self._pages.values()) >= DONE_AND_WAITING
+        known = self._pages
+        self._pages = {
+            page: known[page] if page in known else self._start(page) for page in pages if page in known or not is_ahead_enough
+        }
 
     def get(self, page: tuple[Any, ...]) -> Result:
         """A page, fetched earlier or now.

@@ -1,0 +1,253 @@
+"""`python -m benchmarks`: how fast, how large, how many requests, side by side in one run, each as a whole process.
+
+It compares this connector with a bare loop (the floor), and with the tutorial's low-code manifest. What counts are the ratios;
+they go into benchmarks/RESULTS.md with the machine they come from.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sandbox.app import API_KEY
+from sandbox.process import SandboxProcess
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+LITTLE = {"customers": 10, "companies": 1, "outbox": 10}
+
+
+@dataclass
+class Figures:
+    """One run of one program."""
+
+    cpu: float
+    wall: float
+    peak_mb: float
+    requests: int
+    refused: int
+    lines: int
+
+    @classmethod
+    def median(cls, runs: Sequence["Figures"]) -> "Figures":
+        return cls(*(median(getattr(run, name) for run in runs) for name in cls.__dataclass_fields__))
+
+
+class Bench:
+    """A sandbox of one size, and the programs that read it."""
+
+    def __init__(self, work: Path, rows: int, **switches: int) -> None:
+        self.sandbox = SandboxProcess(feedback=rows, **LITTLE, **{"rate_limit": 0, **switches})
+        self._work = work
+        catalog = json.loads((HERE.parent / "integration_tests/configured_catalog.json").read_text(encoding="utf-8"))
+        catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] == "feedback"]
+        self._catalog = self._file("catalog", catalog)
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.sandbox.__exit__(None, None, None)
+
+    def _file(self, name: str, held: Any) -> str:
+        path = self._work / f"{name}.json"
+        path.write_text(json.dumps(held), encoding="utf-8")
+        return str(path)
+
+    def connector(self, workers: int = 4, per_minute: int = 10_000) -> list[str]:
+        config = self._file("config", {"api_key": API_KEY, "num_workers": workers, "requests_per_minute": per_minute})
+        return [str(BIN / "source-retently"), "read", "--config", config, "--catalog", self._catalog]
+
+    def floor(self) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.floor", self.sandbox.url, API_KEY]
+
+    def low_code(self, limit: int) -> list[str]:
+        config = self._file("low-code", {"ApiKey": API_KEY, "base_url": self.sandbox.url, "limit": limit})
+        manifest = ["--manifest-path", str(HERE / "manifest.yaml")]
+        return [str(BIN / "source-declarative-manifest"), "read", "--config", config, "--catalog", self._catalog, *manifest]
+
+    def run(self, command: list[str], times: int = 1) -> Figures:
+        return Figures.median([self._run(command) for _ in range(times)])
+
+    def _run(self, command: list[str]) -> Figures:
+        self.sandbox.do({"reset": True})
+        with tempfile.TemporaryFile() as out:
+            ended = subprocess.run(
+                [sys.executable, "-IS", str(HERE / "measure.py"), *command],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **self.sandbox.environment},
+                check=False,
+                text=True,
+            )
+            if ended.returncode:
+                out.seek(0)
+                sys.exit(f"{command[0]} failed:\n{ended.stderr}{out.read()[-3000:].decode()}")
+            taken = json.loads(ended.stderr.splitlines()[-1])
+            out.seek(0)
+            lines = sum(1 for line in out if b'"RECORD"' in line[:40])
+        stats = self.sandbox.stats()
+        refused = stats["statuses"].get("429", 0)
+        requests = sum(stats["requests"].values())
+        return Figures(**taken, requests=requests, refused=refused, lines=lines)
+
+
+def start_up(times: int = 5) -> tuple[float, float]:
+    """Wall seconds of `spec` and of a bare import of the CDK, in turn."""
+    commands = [[str(BIN / "source-retently"), "spec"], [sys.executable, "-c", "import airbyte_cdk"]]
+    walls: list[list[float]] = [[], []]
+    for _ in range(times + 1):
+        for index, command in enumerate(commands):
+            started = time.monotonic()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            walls[index].append(time.monotonic() - started)
+    return median(walls[0][1:]), median(walls[1][1:])
+
+
+def main() -> None:
+    rows: list[tuple[str, str, str, str]] = []
+    details: list[tuple[str, Figures]] = []
+
+    def note(title: str, figures: Figures) -> Figures:
+        details.append((title, figures))
+        print(
+            f"{title:<58} {figures.cpu:8.1f} s CPU {figures.wall:8.1f} s wall {figures.peak_mb:6.0f} MB "
+            f"{figures.requests:6} requests {figures.lines:9,} records",
+            flush=True,
+        )
+        return figures
+
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        spec, bare = start_up()
+        rows.append(
+            (
+                "Start-up: `spec` against `import airbyte_cdk`, wall",
+                f"{spec:.2f} s / {bare:.2f} s",
+                f"{spec / bare:.2f}",
+                "≤ 0.90",
+            )
+        )
+        with Bench(work, 200_000) as bench:
+            bench.run(bench.floor())  # the sandbox warms up
+            ours = note("200,000 rows, connector", bench.run(bench.connector(), 3))
+            floor = note("200,000 rows, floor", bench.run(bench.floor(), 3))
+            low = note("200,000 rows, low-code, limit=1000", bench.run(bench.low_code(1000)))
+        rows.append(
+            (
+                "CPU of 200,000 rows against the floor",
+                f"{ours.cpu:.1f} s / {floor.cpu:.1f} s",
+                f"{ours.cpu / floor.cpu:.2f}",
+                "≤ 2.80",
+            )
+        )
+        rows.append(
+            (
+                "CPU of 200,000 rows against low-code, limit=1000",
+                f"{ours.cpu:.1f} s / {low.cpu:.1f} s",
+                f"{ours.cpu / low.cpu:.2f}",
+                "≤ 0.32",
+            )
+        )
+        rows.append(
+            ("Requests for 200,000 rows against ceil(N/1000)", f"{ours.requests} / 200", f"+{ours.requests - 200:.0f}", "≤ +1")
+        )
+        with Bench(work, 10_000) as bench:
+            small = note("10,000 rows, connector", bench.run(bench.connector(), 3))
+            note("10,000 rows, floor", bench.run(bench.floor(), 3))
+            default = note("10,000 rows, low-code, its default page of 10", bench.run(bench.low_code(10)))
+        rows.append(
+            (
+                "Requests for 10,000 rows against low-code's default",
+                f"{small.requests} / {default.requests}",
+                f"{small.requests / default.requests:.3f}",
+                "",
+            )
+        )
+        with Bench(work, 100_000) as bench:
+            note("100,000 rows, connector", bench.run(bench.connector()))
+        with Bench(work, 1_000_000) as bench:
+            large = note("1,000,000 rows, connector", bench.run(bench.connector()))
+        rows.append(
+            (
+                "Peak memory at 1,000,000 rows against 10,000",
+                f"{large.peak_mb:.0f} MB / {small.peak_mb:.0f} MB",
+                f"{large.peak_mb / small.peak_mb:.2f}",
+                "≤ 1.15, < 130 MB",
+            )
+        )
+        with Bench(work, 200_000, latency_ms=500) as bench:
+            ahead = note("200 pages at 500 ms, connector, 4 pages at a time", bench.run(bench.connector(4)))
+            eight = note("200 pages at 500 ms, connector, 8 pages at a time", bench.run(bench.connector(8)))
+            single = note("200 pages at 500 ms, connector, page by page", bench.run(bench.connector(1)))
+            note("200 pages at 500 ms, floor", bench.run(bench.floor()))
+            note("200 pages at 500 ms, low-code, limit=1000", bench.run(bench.low_code(1000)))
+        rows.append(
+            (
+                "Wall of 200 pages at 500 ms against page by page",
+                f"{ahead.wall:.0f} s / {single.wall:.0f} s",
+                f"{ahead.wall / single.wall:.2f}",
+                "≤ 0.30",
+            )
+        )
+        rows.append(
+            (
+                "the same with 8 pages at a time",
+                f"{eight.wall:.0f} s / {single.wall:.0f} s",
+                f"{eight.wall / single.wall:.2f}",
+                "",
+            )
+        )
+        with Bench(work, 400_000, rate_limit=150) as bench:
+            limited = note("400 requests under the limit, connector", bench.run(bench.connector(4, 150)))
+        ideal = 120.0  # 150 at once, 150 a minute later, 100 two minutes later
+        rows.append(
+            (
+                "Wall of 400 requests under the limit against the ideal",
+                f"{limited.wall:.0f} s / {ideal:.0f} s",
+                f"{limited.wall / ideal:.2f}",
+                "≤ 1.10",
+            )
+        )
+        rows.append(("429s provoked by it", f"{limited.refused:.0f}", "", "0"))
+    _write(rows, details)
+
+
+def _write(rows: list[tuple[str, str, str, str]], details: list[tuple[str, Figures]]) -> None:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("airbyte-source-retently", "airbyte-cdk", "requests", "orjson"))
+    lines = [
+        "# Results",
+        "",
+        "Written by `make bench`. Whole processes on one machine in one run; the ratios are what counts.",
+        "",
+        f"{datetime.now(timezone.utc):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.",
+        "",
+        "| What | Figures | Ratio | To reach |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        "| Run | CPU s | Wall s | Peak MB | Requests | Records |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {title} | {f.cpu:.1f} | {f.wall:.1f} | {f.peak_mb:.0f} | {f.requests:.0f} | {f.lines:,.0f} |"
+            for title, f in details
+        ),
+        "",
+    ]
+    text = "\n".join(lines)
+    (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The floor: the least that a Python program can do to read feedback and print the same lines. Nothing is retried or kept.
+
+python -m benchmarks.floor URL KEY
+"""
+
+import sys
+import time
+
+import orjson
+import requests
+
+
+def main() -> None:
+    url, key = sys.argv[1:]
+    session = requests.Session()
+    session.headers["Authorization"] = f"api_key={key}"
+    page, pages = 1, 1
+    while page <= pages:
+        query: dict[str, str | int] = {"page": page, "limit": 1000, "sort": "createdDate"}
+        answer = session.get(f"{url}/api/v2/feedback", params=query, timeout=60)
+        data = orjson.loads(answer.content)["data"]
+        pages = data["pages"]
+        emitted_at = time.time_ns() // 1_000_000
+        for row in data["responses"]:
+            message = {"type": "RECORD", "record": {"stream": "feedback", "data": row, "emitted_at": emitted_at}}
+            sys.stdout.write(orjson.dumps(message).decode() + "\n")
+        page += 1
+
+
+if __name__ == "__main__":
+    main()
