@@ -14,6 +14,9 @@ logger = logging.getLogger("airbyte.budget")
 REQUESTS_PER_MINUTE = 150
 """The API's limit (reference 1.4)."""
 
+WINDOW = timedelta(minutes=1)
+"""The time that the limit is counted over."""
+
 
 def allowed(requests_per_minute: int) -> int:
     """How many of the requests a minute are used: a fifteenth less (140 of 150).
@@ -31,7 +34,7 @@ class RateBudget(APIBudget):
 
     def __init__(self, requests_per_minute: int = REQUESTS_PER_MINUTE) -> None:
         self._limit = requests_per_minute
-        rate = Rate(allowed(requests_per_minute), timedelta(minutes=1))
+        rate = Rate(allowed(requests_per_minute), WINDOW)
         super().__init__(policies=[MovingWindowCallRatePolicy(rates=[rate], matchers=[])])
         self._queue = Lock()
         self._paused_until = 0.0

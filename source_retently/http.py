@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 import requests
+import urllib3
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler, ErrorResolution, ResponseAction
@@ -283,11 +284,15 @@ def _receive(response: requests.Response, seconds: float) -> None:
     """
     until = time.monotonic() + seconds
     body = bytearray()
-    for chunk in response.iter_content(1 << 18):
-        body += chunk
-        if time.monotonic() > until:
-            response.close()
-            raise requests.exceptions.ReadTimeout("the answer takes too long", request=response.request)
+    try:
+        # What has come by now, not a full chunk: a server that drips would be waited for beyond any time.
+        while chunk := response.raw.read1(1 << 20, decode_content=True):
+            body += chunk
+            if time.monotonic() > until:
+                response.close()
+                raise requests.exceptions.ReadTimeout("the answer takes too long", request=response.request)
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:

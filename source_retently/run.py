@@ -10,8 +10,8 @@ import gc
 from collections.abc import Sequence
 from contextlib import suppress
 
-COLLECT_EVERY = 50_000
-"""Objects made between two collections; a page of a thousand rows makes about as many."""
+COLLECT_EVERY = 200_000
+"""Objects made between two collections; a page of a thousand rows makes about 30,000."""
 
 M_ARENA_MAX = -8
 """glibc's name for how many heaps it keeps; one for each thread that fetches pages would cost 5 MB each."""

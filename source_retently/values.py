@@ -20,6 +20,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECONDS_FROM = 100_000_000_000
 """Numbers from here on count milliseconds, not seconds: as seconds they would lie beyond the year 5138."""
 
+SHAPES_REMEMBERED = 1000
+"""Kinds of objects for which it is known what needs a look; further ones are looked at each time."""
+
 
 class Unfit(ValueError):
     """The value can't be made to fit."""
@@ -108,30 +111,45 @@ _SCALARS: Mapping[str, tuple[type, Fit]] = {
 class Fitter:
     """Makes records fit one stream's schema."""
 
-    def __init__(self, schema: Mapping[str, Any], warn: Warn) -> None:
+    def __init__(self, schema: Mapping[str, Any], warn: Warn, unknown: Callable[[set[str]], None]) -> None:
         """
         :param schema: JSON Schema (draft-07) of the stream, with one type beside null for each field
         :param warn: told of every value that becomes null because it can't be made to fit
+        :param unknown: told of top-level fields that the schema doesn't have; of the same ones more than once
         """
         self._warn = warn
-        self.known = frozenset(schema["properties"])
-        self.fit = self._plan(schema["properties"], "")
+        self.fit = self._plan(schema["properties"], "", unknown)
         """Makes a record fit, in place."""
 
-    def _plan(self, properties: Mapping[str, Any], path: str) -> Callable[[dict[str, Any]], None]:
+    def _plan(
+        self, properties: Mapping[str, Any], path: str, unknown: Callable[[set[str]], None] | None = None
+    ) -> Callable[[dict[str, Any]], None]:
         """What makes an object with these properties fit, in place.
 
-        Most values have the one type that needs no look; they are told apart in a single pass, and cost next to nothing.
+        Objects of one kind mostly have the same keys with values of the same types, and most of these need no look. So what
+        is left to do is worked out once for each such shape, and looked up from then on.
         """
         steps = {name: self._step(schema, path + name) for name, schema in properties.items()}
-        fine_type = {name: fine for name, (fine, _) in steps.items()}.get
-        fits = {name: fit for name, (_, fit) in steps.items()}
+        to_do: dict[tuple[Any, ...], list[tuple[str, Fit]]] = {}
+
+        def work_out(record: dict[str, Any]) -> list[tuple[str, Fit]]:
+            if unknown is not None and not record.keys() <= steps.keys():
+                unknown(set(record.keys() - steps.keys()))
+            return [
+                (name, steps[name][1])
+                for name, value in record.items()
+                if value is not None and name in steps and type(value) is not steps[name][0]
+            ]
 
         def apply(record: dict[str, Any]) -> None:
-            for name in [name for name, value in record.items() if type(value) is not fine_type(name)]:
-                value = record[name]
-                if value is not None and name in fits:
-                    record[name] = fits[name](value)
+            shape = (*record, *map(type, record.values()))
+            fits = to_do.get(shape)
+            if fits is None:
+                fits = work_out(record)
+                if len(to_do) < SHAPES_REMEMBERED:
+                    to_do[shape] = fits
+            for name, fit in fits:
+                record[name] = fit(record[name])
 
         return apply
 
@@ -178,6 +196,8 @@ class Fitter:
         fine, fit_item = self._step(schema.get("items", {}), path + "[]")
 
         def fit(value: Any) -> Any:
+            if value == []:
+                return value
             if value == "":
                 return None
             if not isinstance(value, list):

@@ -70,7 +70,7 @@ def test_text_order_is_time_order(date: datetime) -> None:
 def fitted(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     warned: list[str] = []
     record = copy.deepcopy(record)
-    Fitter(SCHEMAS["Feedback"], lambda path, wanted, value: warned.append(path)).fit(record)
+    Fitter(SCHEMAS["Feedback"], lambda path, wanted, value: warned.append(path), lambda _: None).fit(record)
     return record, warned
 
 
@@ -126,7 +126,7 @@ def test_whatever_comes_the_record_fits_its_schema_and_keeps_its_keys(name: str,
     schema = SCHEMAS[name]
     record = data.draw(st.dictionaries(st.sampled_from([*schema["properties"], "unknown"]), json_values))
     keys = set(record)
-    Fitter(schema, lambda *_: None).fit(record)
+    Fitter(schema, lambda *_: None, lambda _: None).fit(record)
     assert set(record) == keys
     Draft7Validator(schema).validate(record)
 

@@ -68,7 +68,7 @@ class RetentlyStream(HttpStream, ABC):
         self._reported = 0.0
         self._unknown: set[str] = set()
         self._unfit: set[str] = set()
-        self._fitter = Fitter(self.get_json_schema(), self._warn_unfit)
+        self._fitter = Fitter(self.get_json_schema(), self._warn_unfit, self._note_unknown)
         super().__init__(authenticator, api_budget=self._context.budget)
 
     # ------------------------------------------------------------------------------------------------- the request
@@ -137,8 +137,6 @@ class RetentlyStream(HttpStream, ABC):
             self.complete(row)
             self._fitter.fit(row)
             self.identify(row)
-            if not row.keys() <= self._fitter.known:
-                self._note_unknown(row)
             rows.append(row)
         # Paging numbers stand in `data`, or beside it where the newest documentation has them (contradiction 2).
         data = body.get("data") if isinstance(body, dict) else None
@@ -238,8 +236,8 @@ class RetentlyStream(HttpStream, ABC):
                 f"{self.name}: {path} should be {wanted} but came as {type(value).__name__}; such values become null."
             )
 
-    def _note_unknown(self, row: Row) -> None:
-        new = row.keys() - self._fitter.known - self._unknown
+    def _note_unknown(self, names: set[str]) -> None:
+        new = names - self._unknown
         if new:
             self._unknown |= new
             self.logger.info(f"{self.name}: fields that the schema does not know are passed on: {', '.join(sorted(new))}.")

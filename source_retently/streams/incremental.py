@@ -63,8 +63,7 @@ class IncrementalStream(RetentlyStream, ABC):
     ) -> None:
         super().__init__(authenticator, context)
         self._window = window or Window()
-        self._position: str | None = None
-        self._unfinished: dict[str, Any] = {}
+        self._remember(None, {})
         self._span = Span(None, _text(_now()))
         self._newest = ""
         self._is_checkpoint_due = False
@@ -73,14 +72,21 @@ class IncrementalStream(RetentlyStream, ABC):
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        position = {str(self.cursor_field): self._position} if self._position else {}
-        return {**position, **({UNFINISHED: self._unfinished} if self._unfinished else {})}
+        return self._state  # asked for after each record
 
     @state.setter
     def state(self, value: MutableMapping[str, Any]) -> None:
-        self._position = self._readable(value.get(str(self.cursor_field)))
+        position = self._readable(value.get(str(self.cursor_field)))
         unfinished = value.get(UNFINISHED)
-        self._unfinished = dict(unfinished) if isinstance(unfinished, Mapping) else {}
+        self._remember(position, dict(unfinished) if isinstance(unfinished, Mapping) else {})
+
+    def _remember(self, position: str | None, unfinished: Mapping[str, Any]) -> None:
+        self._position = position
+        self._unfinished = unfinished
+        self._state = {
+            **({str(self.cursor_field): position} if position else {}),
+            **({UNFINISHED: unfinished} if unfinished else {}),
+        }
 
     def _readable(self, position: Any) -> str | None:
         """The cursor of a state, or None (read everything) where it is none or lies far in the future."""
@@ -107,16 +113,16 @@ class IncrementalStream(RetentlyStream, ABC):
         self, *, sync_mode: SyncMode, cursor_field: list[str] | None = None, stream_state: Token = None
     ) -> Iterable[Mapping[str, Any]]:
         """One slice: the dates between which this sync asks for rows."""
-        if sync_mode == SyncMode.full_refresh:
-            self._position = None
-        self._span = Span(self._lower_bound(), _text(_now()))
         stopped = self._unfinished
+        self._remember(None if sync_mode == SyncMode.full_refresh else self._position, stopped)
+        self._span = Span(self._lower_bound(), _text(_now()))
         # Page numbers only mean the same rows within the same dates.
         if isinstance(stopped.get("end"), str) and stopped.get("start") == self._span.start:
             self._span = Span(self._span.start, stopped["end"])
             self._newest = str(stopped.get("newest", ""))
         else:
-            self._unfinished, self._newest = {}, ""
+            self._newest = ""
+            self._remember(self._position, {})
         yield self._bounds() if self.filters_by_date else {}
 
     def _lower_bound(self) -> str | None:
@@ -147,23 +153,23 @@ class IncrementalStream(RetentlyStream, ABC):
     def records(self, response: requests.Response) -> Iterable[Row]:
         """The new records of a page that lie in the sync's dates; rows without a date are always among them."""
         page = self._page(response)
-        dates = [self._date_of(row) for row in page.rows]
+        rows, dates = page.rows, self._dates_of(page.rows)
         self._newest = max(self._newest, max((date for date in dates if date and date <= self._span.end), default=""))
-        start = self._span.start
-        rows = [row for row, date in zip(page.rows, dates, strict=True) if start is None or date is None or date >= start]
+        if start := self._span.start:
+            rows = [row for row, date in zip(rows, dates, strict=True) if date is None or date >= start]
         yield from rows[:-1]
         if page.next_token:
-            self._unfinished = {**page.next_token, **asdict(self._span), "newest": self._newest}
+            self._remember(self._position, {**page.next_token, **asdict(self._span), "newest": self._newest})
         else:
-            self._unfinished = {}
-            self._position = max(self._position or "", self._newest) or None
+            self._remember(max(self._position or "", self._newest) or None, {})
         self._is_checkpoint_due = bool(page.next_token)
         yield from rows[-1:]
         self._is_checkpoint_due = False
 
-    def _date_of(self, row: Row) -> str | None:
-        date = row.get(str(self.cursor_field))
-        return date if isinstance(date, str) else None
+    def _dates_of(self, rows: list[Row]) -> list[str | None]:
+        """The place of each row in the order of the cursor; None where it has no date."""
+        field = str(self.cursor_field)
+        return [row.get(field) for row in rows]
 
 
 def _now() -> datetime:

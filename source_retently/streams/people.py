@@ -31,8 +31,8 @@ class Customers(IncrementalStream):
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
 
-    def _date_of(self, row: Row) -> str | None:
-        return row.get("updatedDate") or row.get("createdDate")
+    def _dates_of(self, rows: list[Row]) -> list[str | None]:
+        return [row.get("updatedDate") or row.get("createdDate") for row in rows]
 
 
 class Companies(RetentlyStream):

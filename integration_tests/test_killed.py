@@ -1,0 +1,142 @@
+"""A sync that is killed again and again still delivers every row, and is not read from the start each time."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration_tests.conftest import CATALOG, ROOT
+from sandbox.process import SandboxProcess
+
+PAGE = 100
+
+
+class Killed:
+    """A sync in pieces: each piece starts with the last state that the one before had printed."""
+
+    def __init__(self, sandbox: SandboxProcess, work: Path, streams: list[str], config: dict[str, Any]) -> None:
+        self.delivered: dict[str, list[str]] = {stream: [] for stream in streams}
+        self.states: dict[str, Any] = {}
+        self._sandbox = sandbox
+        self._work = work
+        catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
+        catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] in streams]
+        (work / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
+        (work / "config.json").write_text(json.dumps({**sandbox.config, **config}), encoding="utf-8")
+
+    def piece(self, most: int | None, *, until_state: bool = False) -> bool:
+        """Reads so many lines and kills the process; whether it came to its end first.
+
+        :param until_state: kills it before the first state from then on, between a page and its state
+        """
+        (self._work / "state.json").write_text(json.dumps(list(self.states.values())), encoding="utf-8")
+        words = [word for name in ("config", "catalog", "state") for word in (f"--{name}", str(self._work / f"{name}.json"))]
+        process = subprocess.Popen(
+            [sys.executable, "main.py", "read", *words],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **self._sandbox.environment},
+        )
+        assert process.stdout is not None
+        for number, line in enumerate(process.stdout):
+            message = json.loads(line)
+            is_late = most is not None and number >= most
+            if is_late and (not until_state or message["type"] == "STATE"):
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                process.stdout.close()
+                return False
+            if message["type"] == "RECORD":
+                self.delivered[message["record"]["stream"]].append(message["record"]["data"]["id"])
+            if message["type"] == "STATE":
+                self.states[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
+        process.stdout.close()
+        assert process.wait() == 0
+        return True
+
+
+@pytest.fixture(scope="module")
+def own() -> Any:
+    with SandboxProcess(customers=1500, companies=900, feedback=2000, outbox=1500, rate_limit=0, survey_id="always") as own:
+        yield own
+
+
+@pytest.mark.parametrize(("streams", "seed"), [(["feedback"], 1), (["outbox", "customers"], 2), (["companies"], 3)])
+def test_the_union_of_all_pieces_is_every_row(own: SandboxProcess, tmp_path: Path, streams: list[str], seed: int) -> None:
+    chance = random.Random(seed)
+    sync = Killed(own, tmp_path, streams, {"_page_size": PAGE, "lookback_window": 0, "requests_per_minute": 10_000})
+    kills = 0
+    while kills < 11:
+        if sync.piece(chance.randrange(20, 400), until_state=kills % 3 == 0):
+            break
+        kills += 1
+    while not sync.piece(None):
+        pass
+    assert kills >= 5 if streams == ["companies"] else kills == 11
+    for stream in streams:
+        key = "surveyId" if stream == "outbox" else "id"
+        rows = {row[key] for row in own.rows(stream)}
+        assert set(sync.delivered[stream]) == rows
+        again = len(sync.delivered[stream]) - len(rows)
+        assert again <= (kills + 1) * PAGE
+
+
+def start(sandbox: SandboxProcess, tmp_path: Path) -> "subprocess.Popen[str]":
+    """A read whose first page is out, while the pages after it hang."""
+    sandbox.do({"switch": {"latency_ms": 0}}, {"reset": True})
+    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
+    catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] == "feedback"]
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
+    (tmp_path / "config.json").write_text(json.dumps({**sandbox.config, "_page_size": PAGE}), encoding="utf-8")
+    sandbox.do({"kind": "feedback", "before_page": 1, "switch": {"latency_ms": 30_000}})
+    words = [word for name in ("config", "catalog") for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
+    return subprocess.Popen(
+        [sys.executable, "main.py", "read", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **sandbox.environment},
+    )
+
+
+def test_sigterm_ends_it_at_once_and_what_was_finished_is_out(own: SandboxProcess, tmp_path: Path) -> None:
+    process = start(own, tmp_path)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(json.loads(line)["type"])
+        if lines[-1] == "STATE":
+            break
+    assert Counter(lines)["RECORD"] == PAGE  # flushed before the wait for the next page, not kept until it comes
+    started = time.monotonic()
+    process.terminate()
+    rest, errors = process.communicate(timeout=5)
+    assert time.monotonic() - started < 2
+    assert process.returncode == -signal.SIGTERM
+    assert errors == ""
+    assert all(json.loads(line) for line in rest.splitlines())
+
+
+def test_a_reader_that_goes_away_ends_it_at_once(own: SandboxProcess, tmp_path: Path) -> None:
+    process = start(own, tmp_path)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        if json.loads(line)["type"] == "STATE":
+            break
+    started = time.monotonic()
+    process.stdout.close()
+    assert process.wait(timeout=5) == 120
+    assert time.monotonic() - started < 2
+    assert process.stderr.read() == ""
+    process.stderr.close()
