@@ -70,6 +70,21 @@ def test_a_second_read_with_the_first_ones_state_reads_full_refresh_streams_agai
     for name in ("campaigns", "companies", "reports", "nps", "templates"):
         assert len(second.records(name)) == rows[name]
     assert 0 < len(second.records("feedback")) < 200
+    one_each = {"campaigns": 1, "companies": 1, "feedback": 1, "nps/outbox": 1, "reports": 1, "nps/score": 1, "templates": 1}
+    assert sandbox.stats()["requests"] == {**one_each, "nps/customers": 3}
+
+
+def test_it_says_how_much_there_is_and_how_far_it_has_come(sandbox: SandboxProcess, connector: Connector) -> None:
+    run = connector("read", sandbox)
+    estimates = {trace["estimate"]["name"]: trace["estimate"] for trace in run.of("TRACE") if trace["type"] == "ESTIMATE"}
+    assert {name: estimate["row_estimate"] for name, estimate in estimates.items()} == {
+        "companies": 240,
+        "customers": 2500,
+        "feedback": 4200,
+        "outbox": 3300,
+    }
+    lines = [log["message"] for log in run.of("LOG") if log["message"].startswith("feedback: page")]
+    assert lines == ["feedback: page 1 of 5, 1,000 of 4,200 records", "feedback: page 5 of 5, 4,200 of 4,200 records"]
 
 
 @pytest.mark.parametrize("kept", ["kept", "rotated"])

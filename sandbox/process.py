@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from sandbox.app import API_KEY
-from source_retently.http import BASE_URL_VARIABLE
+from source_retently.context import BASE_URL_VARIABLE
 
 
 class SandboxProcess:

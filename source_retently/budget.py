@@ -35,7 +35,8 @@ class RateBudget(APIBudget):
     def __init__(self, requests_per_minute: int = REQUESTS_PER_MINUTE) -> None:
         self._limit = requests_per_minute
         rate = Rate(allowed(requests_per_minute), WINDOW)
-        super().__init__(policies=[MovingWindowCallRatePolicy(rates=[rate], matchers=[])])
+        self._window = MovingWindowCallRatePolicy(rates=[rate], matchers=[])
+        super().__init__(policies=[self._window])
         self._queue = Lock()
         self._paused_until = 0.0
         self.last_success = 0.0
@@ -59,8 +60,10 @@ class RateBudget(APIBudget):
     def _seconds_to_wait(self, request: Any) -> float:
         """0 when the request may go out and is counted."""
         try:
-            super().acquire_call(request, block=False)
+            self._window.try_acquire(request, weight=1)
         except CallRateLimitHit as hit:
+            # A traceback keeps the frames of its callers, and one of them will hold the page that this request brings.
+            hit.__traceback__ = hit.__context__ = None
             return max(hit.time_to_wait.total_seconds(), 0.001)
         return 0
 

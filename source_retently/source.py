@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 from source_retently.auth import authenticator
 from source_retently.budget import RateBudget
 from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, canonical, connection_specification
-from source_retently.http import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience
+from source_retently.context import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience
 from source_retently.streams import STREAMS, Customers
 from source_retently.streams.incremental import IncrementalStream, Window
 

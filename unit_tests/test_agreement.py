@@ -29,7 +29,7 @@ def metadata() -> dict[str, Any]:
 def test_setup_py_is_the_only_source_of_the_version(metadata: dict[str, Any]) -> None:
     assert metadata["dockerImageTag"] == VERSION
     assert re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)[0] == VERSION
-    assert re.findall(r"^\| (\d\S+) +\|", text("docs/integrations/sources/retently.md"), re.MULTILINE)[0] == VERSION
+    assert re.findall(r"^\| (\d+\.\d+\.\d+) +\|", text("docs/integrations/sources/retently.md"), re.MULTILINE)[0] == VERSION
 
 
 def test_the_docs_list_every_stream() -> None:

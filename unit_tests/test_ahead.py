@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_retently.auth import ApiKeyAuthenticator
-from source_retently.http import HttpContext
+from source_retently.context import HttpContext
 from source_retently.streams import Feedback
 from source_retently.streams.ahead import PagesAhead
 from unit_tests.conftest import API, KEY, Account

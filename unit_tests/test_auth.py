@@ -10,7 +10,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_retently.auth import ApiKeyAuthenticator, OAuthAuthenticator, authenticator
 from source_retently.config import Config
-from source_retently.http import HttpContext
+from source_retently.context import HttpContext
 from source_retently.streams import Campaigns
 from unit_tests.conftest import API, CONFIG, KEY
 

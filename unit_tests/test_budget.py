@@ -11,7 +11,7 @@ from airbyte_cdk.models import SyncMode
 from source_retently import budget
 from source_retently.auth import ApiKeyAuthenticator
 from source_retently.budget import RateBudget, allowed
-from source_retently.http import HttpContext
+from source_retently.context import HttpContext
 from source_retently.streams import Campaigns, Templates
 from unit_tests.conftest import API, KEY
 

@@ -6,9 +6,10 @@ import responses
 from airbyte_cdk.models import FailureType, SyncMode
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_retently.answers import back_off, meaning_of_status, rate_limit_wait
 from source_retently.auth import ApiKeyAuthenticator
 from source_retently.config import ConfigError
-from source_retently.http import BASE_URL_VARIABLE, HttpContext, back_off, base_url, meaning_of_status, rate_limit_wait
+from source_retently.context import BASE_URL_VARIABLE, HttpContext, base_url
 from source_retently.streams import Campaigns
 from unit_tests.conftest import API, KEY
 

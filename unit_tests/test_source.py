@@ -12,7 +12,7 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
 import source_retently
 from source_retently import SourceRetently
-from source_retently.http import BASE_URL_VARIABLE
+from source_retently.context import BASE_URL_VARIABLE
 from source_retently.run import run
 from source_retently.streams import STREAMS
 from unit_tests.conftest import API, CONFIG, KEY

@@ -24,7 +24,8 @@ from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, Err
 from requests.auth import AuthBase
 
 from source_retently.auth import OAuthAuthenticator
-from source_retently.http import HttpContext, PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
+from source_retently.context import HttpContext
+from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
 from source_retently.streams.ahead import PagesAhead
 from source_retently.streams.walk import LARGEST_PAGE, Page, PageWalk, Row
 from source_retently.values import Fitter

@@ -10,7 +10,7 @@ import requests
 from airbyte_cdk.models import SyncMode
 from requests.auth import AuthBase
 
-from source_retently.http import HttpContext
+from source_retently.context import HttpContext
 from source_retently.streams.base import RetentlyStream, Token
 from source_retently.streams.walk import Row
 from source_retently.values import Unfit, utc
