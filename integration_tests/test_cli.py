@@ -64,6 +64,7 @@ def test_a_second_read_with_the_first_ones_state_reads_full_refresh_streams_agai
     sandbox: SandboxProcess, connector: Connector
 ) -> None:
     first = connector("read", sandbox)
+    sandbox.do({"reset": True})
     second = connector("read", sandbox, state=first.last_states())
     assert second.code == 0
     rows = sandbox.stats()["rows"]
