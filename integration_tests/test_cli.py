@@ -150,14 +150,11 @@ def test_rows_come_and_go_while_a_sync_walks(connector: Connector) -> None:
         kinds = ("customers", "companies", "feedback", "outbox")
         before = {kind: own.rows(kind) for kind in kinds}
         for kind in kinds:
+            # Together they never cancel out, whichever of the pages fetched ahead is served first: no total shows that.
             own.do(
                 {"kind": kind, "before_page": 2, "delete": [3, 5, 7]},
-                {"kind": kind, "before_page": 2, "insert": 2},
-                {"kind": kind, "before_page": 3, "insert": 3, "when": 1720000000000},
-                {"kind": kind, "before_page": 3, "delete": [1500]},
-                {"kind": kind, "before_page": 4, "delete": list(range(1200))}
-                if kind == "customers"
-                else {"kind": kind, "before_page": 4, "insert": 1},
+                {"kind": kind, "before_page": 3, "insert": 5, "when": 1720000000000},
+                {"kind": kind, "before_page": 4, "delete": [1500] if kind == "feedback" else list(range(1200))},
             )
         run = connector("read", own)
         assert run.code == 0

@@ -130,7 +130,8 @@ class Fitter:
         is left to do is worked out once for each such shape, and looked up from then on.
         """
         steps = {name: self._step(schema, path + name) for name, schema in properties.items()}
-        to_do: dict[tuple[Any, ...], list[tuple[str, Fit]]] = {}
+        # By the types of the values, which are told apart fastest; the keys that they belong to are compared.
+        to_do: dict[tuple[type, ...], tuple[tuple[str, ...], list[tuple[str, Fit]]]] = {}
 
         def work_out(record: dict[str, Any]) -> list[tuple[str, Fit]]:
             if unknown is not None and not record.keys() <= steps.keys():
@@ -142,12 +143,12 @@ class Fitter:
             ]
 
         def apply(record: dict[str, Any]) -> None:
-            shape = (*record, *map(type, record.values()))
-            fits = to_do.get(shape)
-            if fits is None:
+            types = tuple(map(type, record.values()))
+            keys, fits = to_do.get(types, ((), []))
+            if keys != tuple(record):
                 fits = work_out(record)
                 if len(to_do) < SHAPES_REMEMBERED:
-                    to_do[shape] = fits
+                    to_do[types] = tuple(record), fits
             for name, fit in fits:
                 record[name] = fit(record[name])
 

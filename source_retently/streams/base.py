@@ -181,6 +181,7 @@ class RetentlyStream(HttpStream, ABC):
                 continue
             page = self._read(response, walk.number)
             if not walk.take(page):
+                self._ahead.expect(())  # they show the list as it was before
                 self.logger.info(f"{self.name}: rows were deleted meanwhile, going back to page {walk.number}.")
                 continue
             if walk.is_stuck:

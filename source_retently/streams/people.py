@@ -26,7 +26,7 @@ class Customers(IncrementalStream):
         return "nps/customers"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
@@ -46,7 +46,7 @@ class Companies(RetentlyStream):
         return "companies"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)

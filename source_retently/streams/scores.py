@@ -20,7 +20,7 @@ class Nps(RetentlyStream):
         return "nps/score"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return None
@@ -43,7 +43,7 @@ class Reports(RetentlyStream):
         return "reports"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return None

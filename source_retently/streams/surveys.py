@@ -21,7 +21,7 @@ class Feedback(IncrementalStream):
         return "feedback"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
@@ -44,7 +44,7 @@ class Outbox(IncrementalStream):
         return "nps/outbox"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
@@ -64,7 +64,7 @@ class Campaigns(RetentlyStream):
         return "campaigns"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return None
@@ -79,7 +79,7 @@ class Templates(RetentlyStream):
         return "templates"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        yield from self.records(response)
+        return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return None
