@@ -73,6 +73,8 @@ class HttpContext:
     budget: RateBudget = field(default_factory=RateBudget)
     workers: int = 4
     """Pages of a stream that are fetched at the same time."""
+    skipped: set[str] | None = None
+    """Streams that were skipped because the account's plan lacks them; None where none may be."""
     messages: MessageRepository | None = None
     """Where a stream reports its progress, for the source to emit; None where nobody wants to know."""
 

@@ -38,9 +38,10 @@ Answer = requests.Response | Exception | None
 
 
 class PageRefused(AirbyteTracedException):
-    """The API refuses the page asked for (400 or 404): too many rows at once, or a page past the end.
+    """The API refuses the page asked for: 400 or 404 for too many rows at once or a page past the end, 403 or 404 for an
+    endpoint that the account's plan lacks.
 
-    The page walk may know a way around; where it doesn't, this is the failure itself.
+    The page walk may know a way around, or the stream be skipped; where neither is so, this is the failure itself.
     """
 
     def __init__(self, sentence: str, failure_type: FailureType, status: int) -> None:
@@ -73,6 +74,8 @@ def _receive(response: requests.Response, seconds: float) -> None:
             if time.monotonic() > until:
                 response.close()
                 raise requests.exceptions.ReadTimeout("the answer takes too long", request=response.request)
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout(error, request=response.request) from error
     except urllib3.exceptions.HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
     try:
@@ -120,7 +123,7 @@ class RetentlyErrorHandler(ErrorHandler):
         sentence = meaning.sentence.format(what=what, host=host, status=status)
         if meaning.action is ResponseAction.FAIL or self._is_out_of_patience(meaning, request):
             failure_type = meaning.failure_type or FailureType.system_error
-            raise PageRefused(sentence, failure_type, status) if status in (400, 404) else failure(sentence, failure_type)
+            raise PageRefused(sentence, failure_type, status) if status in (400, 403, 404) else failure(sentence, failure_type)
         return ErrorResolution(meaning.action, meaning.failure_type, sentence)
 
     def _meaning(self, answer: Answer) -> tuple[Meaning, int | None]:

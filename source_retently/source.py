@@ -1,11 +1,19 @@
 """`SourceRetently`: what the connector needs to know, whether that works, and which streams there are."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from airbyte_cdk.models import AirbyteConnectionStatus, ConnectorSpecification, Status, SyncMode
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    ConnectorSpecification,
+    Status,
+    SyncMode,
+)
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import Stream
@@ -26,6 +34,7 @@ class SourceRetently(AbstractSource):
 
     def __init__(self) -> None:
         self._messages = InMemoryMessageRepository()
+        self._skipped: set[str] = set()
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
         return ConnectorSpecification(connectionSpecification=connection_specification(), documentationUrl=DOCUMENTATION_URL)
@@ -48,7 +57,7 @@ class SourceRetently(AbstractSource):
         """Reads one customer, which an account may have none of."""
         try:
             auth, context, _ = self._prepare(config, CHECK_PATIENCE)
-            context.workers, context.messages = 1, None
+            context.workers, context.skipped, context.messages = 1, None, None
             customers = Customers(auth, context)
             customers.page_size = 1  # a thousand pages may follow, but nobody asks for them
             next(iter(customers.read_records(SyncMode.full_refresh)), None)
@@ -74,9 +83,29 @@ class SourceRetently(AbstractSource):
             patience=patience,
             budget=RateBudget(config.requests_per_minute),
             workers=config.num_workers,
+            skipped=self._skipped,
             messages=self.message_repository,
         )
         return authenticator(config, context, raw), context, config
+
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        """Reads the streams of the catalog.
+
+        :raises AirbyteTracedException: at the end, when one of them failed, or all of them were skipped
+        """
+        self._skipped.clear()
+        yield from super().read(logger, config, catalog, state)
+        if catalog.streams and self._skipped.issuperset(stream.stream.name for stream in catalog.streams):
+            raise ConfigError(
+                f"Retently refused every stream of the connection ({', '.join(sorted(self._skipped))}): check that the "
+                "credentials belong to the right account and that its plan includes them."
+            )
 
     @property
     def message_repository(self) -> MessageRepository:

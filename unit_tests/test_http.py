@@ -1,3 +1,6 @@
+import gzip
+import io
+import json
 from typing import Any
 
 import pytest
@@ -5,11 +8,13 @@ import requests
 import responses
 from airbyte_cdk.models import FailureType, SyncMode
 from airbyte_cdk.utils import AirbyteTracedException
+from urllib3 import HTTPResponse
 
 from source_retently.answers import back_off, meaning_of_status, rate_limit_wait
 from source_retently.auth import ApiKeyAuthenticator
 from source_retently.config import ConfigError
 from source_retently.context import BASE_URL_VARIABLE, HttpContext, base_url
+from source_retently.http import _receive
 from source_retently.streams import Campaigns
 from unit_tests.conftest import API, KEY
 
@@ -180,3 +185,23 @@ def test_no_request_goes_out_without_a_time_out() -> None:
 def test_bodies_with_numbers_that_json_does_not_know_are_read(api: responses.RequestsMock) -> None:
     api.get(f"{API}campaigns", body='{"campaigns": [{"id": "1", "name": "\\ud800", "x": 1e400, "y": NaN}]}')
     assert read()[0]["id"] == "1"
+
+
+def test_a_compressed_body_is_read(api: responses.RequestsMock) -> None:
+    body = gzip.compress(json.dumps(GOOD).encode() + b" " * 300_000)
+    api.get(f"{API}campaigns", body=body, headers={"Content-Encoding": "gzip"})
+    assert read() == [{"id": "1"}]
+
+
+def test_a_body_that_drips_is_given_up(api: responses.RequestsMock, waits: list[float]) -> None:
+    class Dripping(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            waits.append(1)  # a byte a second: no time-out between two of them ever strikes
+            return self.read(1)
+
+    raw = HTTPResponse(Dripping(b" " * 10_000), preload_content=False)
+    response = requests.Response()
+    response.raw = raw
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        _receive(response, 300)
+    assert 300 <= sum(waits) < 310

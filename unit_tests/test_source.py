@@ -111,6 +111,33 @@ def test_a_failed_stream_fails_the_run_after_the_others_are_out(api: responses.R
     assert "the body of a failure" not in json.dumps([str(message) for message in output.get_message_iterator()])
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_stream_that_the_plan_lacks_is_skipped_and_the_others_go_on(api: responses.RequestsMock, status: int) -> None:
+    api.get(f"{API}reports", status=status)
+    api.get(f"{API}feedback", status=status)
+    api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
+    output = run_read(SourceRetently(), CONFIG, catalog("reports", "feedback", "templates"))
+    assert not output.errors
+    assert [message.record.stream for message in output.records] == ["templates"]  # type: ignore[union-attr]
+    warned = [message.log.message for message in output.logs if message.log.level.value == "WARN"]  # type: ignore[union-attr]
+    assert [line.split(" ")[0] for line in warned] == ["reports", "feedback"]
+    assert all(f"HTTP {status}" in line and line.endswith(".") for line in warned)
+
+
+def test_when_all_streams_are_skipped_the_run_fails(api: responses.RequestsMock) -> None:
+    api.get(f"{API}reports", status=403)
+    api.get(f"{API}campaigns", status=404)
+    output = run_read(SourceRetently(), CONFIG, catalog("reports", "campaigns"), expecting_exception=True)
+    error = output.errors[-1].trace.error  # type: ignore[union-attr]
+    assert "every stream of the connection (campaigns, reports)" in error.message  # type: ignore[union-attr]
+
+
+def test_a_bad_key_is_no_reason_to_skip(api: responses.RequestsMock) -> None:
+    api.get(f"{API}reports", status=401)
+    api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
+    assert run_read(SourceRetently(), CONFIG, catalog("reports", "templates"), expecting_exception=True).errors
+
+
 def test_a_stream_that_does_not_exist_fails_the_run(api: responses.RequestsMock) -> None:
     output = run_read(SourceRetently(), CONFIG, catalog("surveys"), expecting_exception=True)
     assert output.errors

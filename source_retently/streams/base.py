@@ -40,7 +40,7 @@ REPORT_EVERY = 10.0
 class RetentlyStream(HttpStream, ABC):
     """A list endpoint of the Retently API, read whole in every sync and resumable by page.
 
-    Subclasses override `path`, `parse_response` (`yield from self.records(response)`) and `next_page_token`
+    Subclasses override `path`, `parse_response` (`return self.records(response)`) and `next_page_token`
     (`return self.next_page(response)`, or None where the endpoint answers everything at once), and declare the attributes
     below. The walk from page to page is `PageWalk`'s, the fitting of values `Fitter`'s, the loop and the checkpoints are
     the CDK's: both of its page loops go through `_fetch_next_page`, the one private seam that is used here.
@@ -176,7 +176,7 @@ class RetentlyStream(HttpStream, ABC):
                 request, response = self._ahead.get((walk.number, walk.limit))
             except PageRefused as refusal:
                 if not (self.is_paged and walk.recover(refusal.status)):
-                    raise
+                    return self._skip(refusal, walk)
                 self.logger.info(f"{self.name}: going on with page {walk.number} of {walk.limit} rows after a refusal.")
                 continue
             page = self._read(response, walk.number)
@@ -195,6 +195,19 @@ class RetentlyStream(HttpStream, ABC):
     def _fetch(self, stream_slice: Token, stream_state: Token, number: int, limit: int) -> Fetched:
         """One page, by the CDK; several of them may be under way in threads."""
         return super()._fetch_next_page(stream_slice, stream_state, {"page": number, "limit": limit})
+
+    def _skip(self, refusal: PageRefused, walk: PageWalk) -> Fetched:
+        """An empty answer in place of one that the account's plan has no right to; the other streams go on.
+
+        :raises PageRefused: when something else is wrong
+        """
+        if self._context.skipped is None or refusal.status == 400 or walk.number > 1:
+            raise refusal
+        self._context.skipped.add(self.name)
+        self.logger.warning(f"{self.name} is skipped. {refusal}")
+        response = requests.Response()
+        vars(response)["retently_page"] = Page(1, [])
+        return requests.PreparedRequest(), response
 
     def _first_token(self) -> Token:
         """Where the first page of a sync is, for streams that keep it in a state of their own."""
