@@ -166,6 +166,20 @@ def test_rows_come_and_go_while_a_sync_walks(connector: Connector) -> None:
             assert len(found) == len(set(found)), kind
 
 
+@pytest.mark.parametrize("kind", ["customers", "companies"])
+def test_new_rows_do_not_hide_deleted_ones(connector: Connector, kind: str) -> None:
+    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
+    catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] == kind]
+    with SandboxProcess(customers=3500, companies=3500, feedback=0, outbox=0, rate_limit=0) as own:
+        before = {row["id"] for row in own.rows(kind)}
+        own.do({"kind": kind, "before_page": 2, "delete": [3, 5, 7], "insert": 3})  # the total stays as it is
+        run = connector("read", own, catalog=catalog, config={**own.config, "num_workers": 1})
+        found = [record["id"] for record in run.records(kind)]
+        assert before & {row["id"] for row in own.rows(kind)} <= set(found)
+        assert len(found) == len(set(found))
+        assert any("once more" in log["message"] for log in run.of("LOG"))
+
+
 def test_a_stream_that_fails_ends_the_run_with_an_error(sandbox: SandboxProcess, connector: Connector) -> None:
     run = connector("read", sandbox, config={"api_key": "another-key"})
     assert run.code == 1

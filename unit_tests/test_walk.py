@@ -169,3 +169,44 @@ def test_memory_stays_flat() -> None:
     for number in range(1, 200):
         walk.take(Page(number, [{"id": number * 10 + i} for i in range(10)], 10_000, 1000))
     assert len(walk._recent) <= 100
+
+
+@given(
+    count=st.integers(0, 40),
+    limit=st.integers(3, 10),
+    happening=st.lists(st.tuples(st.integers(2, 12), st.integers(0, 3), st.integers(0, 3)), max_size=4),
+)
+@example(count=9, limit=3, happening=[(2, 1, 1)])
+@example(count=30, limit=3, happening=[(2, 1, 1), (3, 2, 3), (4, 3, 2)])
+def test_new_rows_do_not_hide_deleted_ones(count: int, limit: int, happening: list[tuple[int, int, int]]) -> None:
+    """Between two requests so many rows are deleted at the front and so many new ones come at the end."""
+    born: dict[int, str] = {}
+    shelf = Shelf(list(range(count)), limit)
+    staying = set(shelf.keys)
+
+    def change(request: int) -> None:
+        for when, gone, new in happening:
+            if when == request:
+                staying.difference_update(shelf.keys[:gone])
+                del shelf.keys[:gone]
+                for _ in range(new):
+                    born[1000 + len(born)] = "2024-01-02"
+                    shelf.keys.append(999 + len(born))
+
+    shelf.change = change
+    walk = PageWalk("id", limit, birth="made")
+    found: list[int] = []
+    while True:
+        page = shelf.page(walk.number, walk.limit)
+        assert isinstance(page, Page)
+        page.answered = "2024-01-02"
+        for row in page.rows:
+            row["made"] = born.get(row["id"], "2024-01-01")
+        if walk.take(page):
+            found += [row["id"] for row in page.rows]
+            if page.next_token is None:
+                break
+    assert len(found) == len(set(found))
+    # All changes come before the second reading of a walk of any length here, which then sees a list at rest.
+    if not happening or max(when for when, _, _ in happening) <= max(1, math.ceil(count / limit)):
+        assert staying <= set(found)

@@ -5,6 +5,8 @@ import json
 import time
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
@@ -28,7 +30,7 @@ from source_retently.context import HttpContext
 from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
 from source_retently.streams.ahead import PagesAhead
 from source_retently.streams.walk import LARGEST_PAGE, Page, PageWalk, Row
-from source_retently.values import Fitter
+from source_retently.values import Fitter, utc
 
 Token = Mapping[str, Any] | None
 Fetched = tuple[requests.PreparedRequest, requests.Response]
@@ -56,6 +58,8 @@ class RetentlyStream(HttpStream, ABC):
     sort: str | None = None
     """The field to sort by, oldest first, so that rows that come in during the walk are behind it."""
     page_size = LARGEST_PAGE
+    birth: str | None = None
+    """The field that says when a row was made, where the API can't leave rows out that come in during the walk."""
 
     def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
         """
@@ -145,7 +149,7 @@ class RetentlyStream(HttpStream, ABC):
         numbers = {
             name: next((place[name] for place in places if type(place.get(name)) is int), None) for name in ("total", "pages")
         }
-        return Page(number, rows, numbers["total"], numbers["pages"])
+        return Page(number, rows, numbers["total"], numbers["pages"], _answered(response))
 
     def _rows_in(self, body: Any) -> list[Any] | None:
         """The rows of a parsed body; None when it has none of this endpoint's shapes."""
@@ -167,7 +171,8 @@ class RetentlyStream(HttpStream, ABC):
         """The next page that has something to say: the CDK's seam, through which both of its page loops go."""
         walk = self._walk
         if walk is None or walk.token != next_page_token:
-            walk = self._walk = PageWalk(self.primary_key, self.page_size, next_page_token or self._first_token())
+            token = next_page_token or self._first_token()
+            walk = self._walk = PageWalk(self.primary_key, self.page_size, token, birth=self.birth)
             self._ahead = PagesAhead(partial(self._fetch, stream_slice, stream_state))
         while True:
             # What is finished must not wait in a buffer for as long as the next answer may take.
@@ -186,6 +191,8 @@ class RetentlyStream(HttpStream, ABC):
                 continue
             if walk.is_stuck:
                 self.logger.warning(f"{self.name}: the API answers every page with the same rows; there may be more of them.")
+            if page.next_token and walk.number == 1:
+                self.logger.info(f"{self.name}: rows came and went at the same time, reading all pages once more.")
             if page.next_token and self._context.workers > 1:
                 self._ahead.expect((number, walk.limit) for number in walk.numbers_ahead(self._context.workers))
             self._report(walk, page)
@@ -256,6 +263,15 @@ class RetentlyStream(HttpStream, ABC):
         if new:
             self._unknown |= new
             self.logger.info(f"{self.name}: fields that the schema does not know are passed on: {', '.join(sorted(new))}.")
+
+
+def _answered(response: requests.Response) -> str:
+    """When a response was sent, by the server's clock where it says so, as `source_retently.values.utc` writes dates."""
+    try:
+        date = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, TypeError, ValueError):
+        date = datetime.now(timezone.utc)
+    return str(utc(date.isoformat()))
 
 
 def stable_hash(value: Any) -> str:

@@ -21,6 +21,7 @@ class Customers(IncrementalStream):
     has_late_changes = False
     records_at = ("data.subscribers", "data.customers")
     sort = "createdDate"
+    birth = "createdDate"
 
     def path(self, **_: Any) -> str:
         return "nps/customers"
@@ -41,6 +42,7 @@ class Companies(RetentlyStream):
     is_paged = True
     records_at = ("data.companies",)
     sort = "createdDate"
+    birth = "createdDate"
 
     def path(self, **_: Any) -> str:
         return "companies"

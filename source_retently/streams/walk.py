@@ -3,10 +3,15 @@
 Pages are numbered, and rows come and go while they are read. Rows are asked for oldest first, so that new rows end up
 behind the walk; rows that were inserted before it push known rows onto the next page (they are dropped there), and rows
 that were deleted before it pull unread rows back onto a page that was read already (the walk steps back for them).
+
+How many rows were deleted shows in `total`, unless as many new ones came in between the same two requests. Where the API can't
+leave new rows out of a list by their date, the walk therefore counts them, and settles the account on the last page: if more
+rows must have gone than it has stepped back for, it reads all pages once more and hands out what it has not seen.
 Nothing here knows about HTTP.
 """
 
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +39,8 @@ class Page:
     """Rows of all pages, as the answer says."""
     pages: int | None = None
     """Number of pages, as the answer says."""
+    answered: str = ""
+    """When the API gave the answer, by its own clock, as text of 24 characters."""
     next_token: dict[str, Any] | None = field(default=None, compare=False)
     """Where the walk goes on; None after the last page."""
 
@@ -55,13 +62,21 @@ class PageWalk:
     says True after a refusal, ask again, because both may have changed.
     """
 
-    def __init__(self, key: str, limit: int, token: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, key: str, limit: int, token: Mapping[str, Any] | None = None, *, birth: str | None = None) -> None:
         """
         :param key: the field that identifies a row; every row has it
         :param limit: rows a page to ask for
         :param token: where an earlier walk stopped (`next_token` of its last page); anything else starts at page 1
+        :param birth: the field that says when a row was made, where new rows turn up in the list during the walk
         """
         self._key = key
+        self._birth = birth
+        self._started: str | None = None
+        self._first_total: int | None = None
+        self._born = 0
+        self._stepped_back_for = 0
+        self._seen = array("q")
+        self._seen_before: set[int] | None = None
         saved = {name: value for name, value in (token or {}).items() if type(value) is int and value > 0}
         resumes = "page" in saved
         self.number: int = saved["page"] if resumes else 1
@@ -114,6 +129,12 @@ class PageWalk:
             latest = {}
         page.rows = [row for key, row in latest.items() if key not in self._recent]
         self._remember(page.number, keys)
+        if self._birth is not None:
+            self._keep_account(page)
+            if is_last and self._was_robbed(page):
+                self._start_again()
+                page.next_token = self.token
+                return True
         if page.number > self._furthest:
             self._furthest, self._steps_back = page.number, 0
         self.number = page.number + 1
@@ -144,10 +165,32 @@ class PageWalk:
             return False
         deleted = self._total - page.total
         self._steps_back += 1
+        self._stepped_back_for += deleted
         self._total = page.total
         self._last_keys = self._first_keys = []
         self.number = max(1, page.number - math.ceil(deleted / (self._largest or min(self.limit, SAFE_PAGE))))
         return True
+
+    def _keep_account(self, page: Page) -> None:
+        """Counts the rows that were made since the walk began, and notes which ones it has handed out, 8 bytes each."""
+        if self._started is None:
+            self._started, self._first_total = page.answered, page.total
+        if self._seen_before is not None:
+            page.rows = [row for row in page.rows if hash(row[self._key]) not in self._seen_before]
+        birth, started = str(self._birth), self._started
+        self._born += sum(1 for row in page.rows if (row.get(birth) or "") >= started)
+        self._seen.extend(hash(row[self._key]) for row in page.rows)
+
+    def _was_robbed(self, page: Page) -> bool:
+        """Whether more rows were deleted than the walk has stepped back for; asked once a walk."""
+        if self._first_total is None or page.total is None or self._seen_before is not None:
+            return False
+        return self._first_total + self._born - page.total > self._stepped_back_for
+
+    def _start_again(self) -> None:
+        self._seen_before = set(self._seen)
+        self.number, self._furthest, self._end = 1, 0, None
+        self._last_keys = self._first_keys = []
 
     def _remember(self, number: int, keys: list[Any]) -> None:
         self._first_keys = self._first_keys or keys
