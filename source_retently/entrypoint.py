@@ -22,8 +22,9 @@ from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage
 from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
+from airbyte_cdk.utils import AirbyteTracedException
 
-from source_retently.config import Config
+from source_retently.config import Config, ConfigError
 from source_retently.source import SourceRetently
 
 Counts = defaultdict[HashableStreamDescriptor, float]
@@ -107,8 +108,15 @@ def launch(arguments: Sequence[str] | None = None) -> None:
     parsed = entrypoint.parse_args(list(sys.argv[1:] if arguments is None else arguments))
     with PRINT_BUFFER:
         write = sys.stdout.write  # the print buffer's; `print` would write each line in two parts
-        for message in entrypoint.run(parsed):
-            write(f"{message}\n")
+        try:
+            if not parsed.command:
+                raise ConfigError("No command was given: say spec, check, discover or read.")
+            for message in entrypoint.run(parsed):
+                write(f"{message}\n")
+        except AirbyteTracedException as error:
+            # A failure that has its sentence; the CDK's hook for the unexpected would log a stack trace with it.
+            write(f"{AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message())}\n")
+            sys.exit(1)
 
 
 def _end_with_the_reader() -> None:

@@ -1,7 +1,7 @@
 """`SourceRetently`: what the connector needs to know, whether that works, and which streams there are."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from requests.auth import AuthBase
 
+from source_retently import files
 from source_retently.auth import authenticator
 from source_retently.budget import RateBudget
 from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, canonical, connection_specification
@@ -45,6 +46,18 @@ class SourceRetently(AbstractSource):
             return canonical(config)
         except ConfigError:
             return config  # `check`, `discover` and `read` say what is wrong, each as the protocol wants it
+
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        return files.read_config(config_path)
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        return files.read_catalog(catalog_path)
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        return files.read_state(state_path)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         succeeded, sentence = self.check_connection(logger, config)

@@ -1,4 +1,5 @@
 import threading
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -118,6 +119,26 @@ def test_the_promises_of_the_walk_hold_with_pages_ahead(
     assert len(found) == len(set(found))
     if not insertions:
         assert staying <= set(found)
+
+
+def test_after_a_step_back_pages_fetched_ahead_are_fetched_again() -> None:
+    account = Account("responses", [{"id": str(i)} for i in range(12)])
+    lock = threading.Lock()
+
+    def change(request: int) -> None:
+        if request == 2:
+            del account.rows[0]
+
+    account.before = change
+
+    def answer(request: Any) -> Any:
+        with lock:
+            return account(request)
+
+    with responses.RequestsMock() as api:
+        assert set(read(answer, api, 10)) == {str(i) for i in range(12)}
+    # They show the list as it was before the walk went back, and changes that cancel out since then would not be seen.
+    assert Counter(query["page"] for query in account.asked) == dict.fromkeys("1234", 2)
 
 
 def test_the_pages_before_a_failed_one_are_out_when_it_fails(api: responses.RequestsMock, waits: list[float]) -> None:
