@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test lint format bench
+.PHONY: help demo sync test lint format bench chaos
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ lint: .venv/done ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+chaos: .venv/done ## 200 syncs under random faults; CHAOS_SEED says which
+	@CHAOS_RUNS=$${CHAOS_RUNS:-200} $(BIN)/python -m pytest integration_tests/test_chaos.py --capture=fd -k chaos -p no:logging -rP 2>&1 | grep -E '^chaos|passed|failed|Error'
 
 bench: .venv/done ## measure speed, memory and requests against others; takes about 12 minutes
 	@$(BIN)/python -m benchmarks

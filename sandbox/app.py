@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.data import CAMPAIGNS, Row
+from sandbox.faults import Faults
 from sandbox.store import Collection, Store
 from sandbox.switches import Switches
 
@@ -39,6 +40,13 @@ class ApiError(Exception):
         self.status, self.message, self.headers = status, message, headers
 
 
+class FaultInstead(Exception):
+    """Something else is sent in place of the answer."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
 class Sandbox:
     """One account behind one HTTP server."""
 
@@ -50,6 +58,7 @@ class Sandbox:
         self._tokens: dict[str, float] = {}
         self._recent: deque[float] = deque()
         self._plans: list[dict[str, Any]] = []
+        self.faults = Faults()
         self.reset()
 
     def reset(self) -> None:
@@ -77,7 +86,7 @@ class Sandbox:
             Route("/_sandbox/rows/{kind}", self._rows),
             Route("/_sandbox/do", self._do, methods=["POST"]),
         ]
-        return Starlette(routes=[*api, *steering], exception_handlers={ApiError: self._error})
+        return Starlette(routes=[*api, *steering], exception_handlers={ApiError: self._error, FaultInstead: self._fault})
 
     # ------------------------------------------------------------------------------------------------- every request
 
@@ -96,6 +105,8 @@ class Sandbox:
             shown = {"Retry-After": wait} if self.switches.rate_headers == "present" else {}
             raise ApiError(429, "Too many requests", shown)
         self._recent.append(now)
+        if fault := self.faults.next(request, path):
+            raise FaultInstead(fault)
         if not self._is_signed_in(request, now):
             raise ApiError(401, "Please check your API Key to make sure it's valid.")
 
@@ -110,6 +121,11 @@ class Sandbox:
         self._statuses[str(error.status)] += 1
         body = {"message": error.message, "code": error.status, "data": None}
         return Response(orjson.dumps(body), error.status, error.headers, "application/json")
+
+    async def _fault(self, _request: Request, error: Exception) -> Response:
+        assert isinstance(error, FaultInstead)
+        self._statuses["fault"] += 1
+        return error.response
 
     def _answer(self, body: dict[str, Any]) -> Response:
         self._statuses["200"] += 1
@@ -313,7 +329,13 @@ class Sandbox:
             "reports": 1 if self.switches.reports_as == "object" else len(account.campaigns()),
             "nps": 1,
         }
-        body = {"rows": counts, "requests": self._requests, "statuses": self._statuses, "log": self._log}
+        body = {
+            "rows": counts,
+            "requests": self._requests,
+            "statuses": self._statuses,
+            "log": self._log,
+            "faults": self.faults.injected,
+        }
         return Response(orjson.dumps(body), media_type="application/json")
 
     async def _rows(self, request: Request) -> Response:
@@ -326,7 +348,7 @@ class Sandbox:
 
         The body is one order or a list of them: `{"switch": {name: position}}`, `{"reset": true}`, or about rows
         `{"kind": …, "insert": count, "when": milliseconds}`, `{"kind": …, "delete": [positions]}`,
-        `{"kind": …, "change": position, "values": {…}}`; with `"before_page": n` it waits until that page is asked for.
+        `{"kind": …, "change": position, "values": {…}}`, or faults as `sandbox.faults.Faults.order` takes them; with `"before_page": n` it waits until that page is asked for.
         """
         orders = orjson.loads(await request.body())
         try:
@@ -342,6 +364,8 @@ class Sandbox:
     def _obey(self, order: dict[str, Any]) -> None:
         if "switch" in order:
             self.switches = self.switches.changed(**order["switch"])
+        if "fault" in order or "faults" in order:
+            self.faults.order(order)
         if order.get("reset"):
             self.reset()
         if "kind" in order:

@@ -1,0 +1,96 @@
+"""What can go wrong between the API and the connector, on order: for a stream, a page, so many times, or by chance."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+STATUSES = ("400", "401", "403", "404", "408", "409", "422", "429", "500", "502", "503", "504")
+BODIES: dict[str, bytes] = {
+    "html": b"<!doctype html><title>Please log in</title>",
+    "half": b'{"message": "Success.", "code": 200, "data": {"responses": [{"id": "5a9d',
+    "null": b'{"message": "Success.", "code": 200, "data": null}',
+    "shape": b'{"ok": true}',
+    "error": b'{"message": "Bad gateway", "code": 502, "data": null}',
+}
+BROKEN = ("reset", "cut", "drip", "hang", "redirect")
+KINDS = (*STATUSES, *BODIES, *BROKEN)
+PASSING = ("408", "429", "500", "502", "503", "504", *BODIES, "reset", "cut", "drip", "hang")
+"""Faults that pass by themselves; the others are final."""
+
+
+class Broken(Response):
+    """An answer that doesn't come as it should."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._kind == "hang":
+            await asyncio.sleep(30)
+        if self._kind == "redirect":
+            elsewhere = [(b"location", b"http://127.0.0.1:9/login"), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 302, "headers": elsewhere})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        # A promised length that never comes: the server closes the connection when this returns.
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"4000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if self._kind == "reset":
+            return
+        for part in range(40 if self._kind == "drip" else 1):
+            await send({"type": "http.response.body", "body": b'{"message": ' if part == 0 else b" ", "more_body": True})
+            await asyncio.sleep(0.05)
+
+
+@dataclass
+class Faults:
+    """The faults that are to come."""
+
+    ordered: list[dict[str, Any]] = field(default_factory=list)
+    rate: float = 0.0
+    kinds: tuple[str, ...] = PASSING
+    chance: random.Random = field(default_factory=random.Random)
+    injected: int = 0
+
+    def order(self, order: dict[str, Any]) -> None:
+        """`{"fault": kind, "path": …, "page": …, "times": n}`, or by chance `{"faults": {"rate": …, "seed": …, "kinds": […]}}`.
+
+        :raises ValueError: when there is no such fault
+        """
+        by_chance = order.get("faults")
+        kinds = [order["fault"]] if by_chance is None else by_chance.get("kinds", PASSING)
+        for kind in kinds:
+            if kind not in KINDS:
+                raise ValueError(f"there is no fault {kind}; there are {', '.join(KINDS)}")
+        if by_chance is None:
+            self.ordered.append({"times": 1, **order})
+        else:
+            self.ordered, self.injected = [], 0
+            self.rate, self.kinds = by_chance["rate"], tuple(kinds)
+            self.chance = random.Random(by_chance.get("seed", 0))
+
+    def next(self, request: Request, path: str) -> Response | None:
+        """What this request gets instead of its answer, if anything."""
+        page = request.query_params.get("page")
+        kind = None
+        for order in self.ordered:
+            if order["times"] > 0 and order.get("path", path) == path and str(order.get("page", page)) == str(page):
+                order["times"] -= 1
+                kind = order["fault"]
+                break
+        if kind is None and self.chance.random() < self.rate:
+            kind = self.chance.choice(self.kinds)
+        if kind is None:
+            return None
+        self.injected += 1
+        if kind in STATUSES:
+            body = orjson.dumps({"message": "A fault on order", "code": int(kind), "data": None})
+            return Response(body, int(kind), media_type="application/json")
+        return Response(BODIES[kind], media_type="text/html") if kind in BODIES else Broken(kind)
