@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from json import loads
+from threading import get_ident
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from weakref import WeakKeyDictionary
 
 import orjson
 import requests
@@ -105,8 +105,8 @@ class RetentlyErrorHandler(ErrorHandler):
         self._context = context
         self._oauth = oauth
         self._is_expected = is_expected
-        # By request; the key is the handler itself for exceptions that don't say what they are about.
-        self._failing_since: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+        # By thread: the tries of one request follow each other in one, and a redirect makes another request of each.
+        self._failing_since: dict[int, float] = {}
 
     def interpret_response(self, response: Answer) -> ErrorResolution:
         """
@@ -115,22 +115,24 @@ class RetentlyErrorHandler(ErrorHandler):
         """
         meaning, status = self._meaning(response)
         if meaning is SUCCESS:
-            self._failing_since.pop(self, None)
+            self._failing_since.pop(get_ident(), None)
             return ErrorResolution(ResponseAction.SUCCESS)
-        request = _original_request(response)
-        what = self._what(request)
+        what = self._what(getattr(response, "request", None))
         host = urlsplit(self._context.base).hostname
         sentence = meaning.sentence.format(what=what, host=host, status=status)
-        if meaning.action is ResponseAction.FAIL or self._is_out_of_patience(meaning, request):
+        if meaning.action is ResponseAction.FAIL or self._is_out_of_patience(meaning):
+            self._failing_since.pop(get_ident(), None)
             failure_type = meaning.failure_type or FailureType.system_error
             raise PageRefused(sentence, failure_type, status) if status in (400, 403, 404) else failure(sentence, failure_type)
         return ErrorResolution(meaning.action, meaning.failure_type, sentence)
 
     def _meaning(self, answer: Answer) -> tuple[Meaning, int | None]:
         if not isinstance(answer, requests.Response):
+            if self._is_elsewhere(getattr(getattr(answer, "request", None), "url", None)):
+                return REDIRECTED, None
             return meaning_of_exception(answer or ConnectionError()), None
         status = answer.status_code
-        if answer.history and urlsplit(str(answer.url)).netloc != urlsplit(self._context.base).netloc:
+        if answer.history and self._is_elsewhere(answer.url):
             answer.close()
             return REDIRECTED, answer.history[0].status_code
         if status != 200:
@@ -152,25 +154,27 @@ class RetentlyErrorHandler(ErrorHandler):
             return meaning_of_status(code, oauth=self._oauth), code
         return NOT_RETENTLY, status
 
+    def _is_elsewhere(self, url: str | None) -> bool:
+        """Whether a redirect has led to another host."""
+        return bool(url) and _origin(str(url)) != _origin(self._context.base)
+
     def _what(self, request: requests.PreparedRequest | None) -> str:
         page = parse_qs(urlsplit(request.url or "").query).get("page") if request is not None else None
         return f"the request for {self._stream}" + (f" (page {page[0]})" if page else "")
 
-    def _is_out_of_patience(self, meaning: Meaning, request: requests.PreparedRequest | None) -> bool:
+    def _is_out_of_patience(self, meaning: Meaning) -> bool:
         if meaning.action is ResponseAction.REFRESH_TOKEN_THEN_RETRY:
             return False  # the CDK refreshes once a request and then gives up by itself
         now = time.monotonic()
-        since = self._failing_since.setdefault(request or self, now)
+        since = self._failing_since.setdefault(get_ident(), now)
         if meaning.action is ResponseAction.RATE_LIMITED:
             return now - max(since, self._context.budget.last_success) >= self._context.patience.rate_limit
         return now - since >= self._context.patience.retry
 
 
-def _original_request(answer: Answer) -> requests.PreparedRequest | None:
-    """The request as it was sent first: a redirect makes a new one in each try."""
-    if isinstance(answer, requests.Response) and answer.history:
-        return answer.history[0].request
-    return getattr(answer, "request", None)
+def _origin(url: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 class RetentlyBackoff(BackoffStrategy):
