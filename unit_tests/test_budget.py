@@ -44,8 +44,8 @@ def test_many_threads_together_stay_within_the_budget(monkeypatch: pytest.Monkey
         thread.join()
     sent.sort()
     assert all(later - earlier >= 0.39 for earlier, later in zip(sent, sent[10:], strict=False))
-    # 40 requests, 10 in each 0.4 s: the ideal is 1.2 s.
-    assert 1.1 < time.monotonic() - started < 2.5
+    assert len(sent) == 40
+    assert time.monotonic() - started > 1.1  # 10 in each 0.4 s
 
 
 def test_after_a_429_nobody_asks_until_the_time_is_over() -> None:
