@@ -139,8 +139,7 @@ class RetentlyErrorHandler(ErrorHandler):
             answer.close()
             return meaning_of_status(status, oauth=self._oauth), status
         try:
-            if "retently_payload" not in vars(answer):
-                _receive(answer, self._context.patience.answer)
+            _receive(answer, self._context.patience.answer)
         except requests.RequestException as error:
             return meaning_of_exception(error), status
         except (ValueError, RecursionError):

@@ -50,9 +50,17 @@ def utc(value: Any) -> str | None:
             date = _EPOCH + timedelta(seconds=seconds)
         else:
             raise Unfit
-        return date.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+        return date_text(date)
     except (ValueError, OverflowError) as error:
         raise Unfit from error
+
+
+def date_text(date: datetime) -> str:
+    """An aware date as `utc` writes it.
+
+    :raises OverflowError: when it lies outside the years 1 to 9999 in UTC
+    """
+    return date.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _parsed(text: str) -> datetime:

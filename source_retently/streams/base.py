@@ -30,7 +30,7 @@ from source_retently.context import HttpContext
 from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
 from source_retently.streams.ahead import PagesAhead
 from source_retently.streams.walk import LARGEST_PAGE, Page, PageWalk, Row
-from source_retently.values import Fitter, utc
+from source_retently.values import Fitter, date_text
 
 Token = Mapping[str, Any] | None
 Fetched = tuple[requests.PreparedRequest, requests.Response]
@@ -266,12 +266,12 @@ class RetentlyStream(HttpStream, ABC):
 
 
 def _answered(response: requests.Response) -> str:
-    """When a response was sent, by the server's clock where it says so, as `source_retently.values.utc` writes dates."""
+    """When a response was sent, by the server's clock where it says so, as `source_retently.values.date_text` writes it."""
     try:
         date = parsedate_to_datetime(response.headers["Date"])
     except (KeyError, TypeError, ValueError):
         date = datetime.now(timezone.utc)
-    return str(utc(date.isoformat()))
+    return date_text(date.replace(tzinfo=date.tzinfo or timezone.utc))
 
 
 def stable_hash(value: Any) -> str:

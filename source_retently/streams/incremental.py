@@ -13,7 +13,7 @@ from requests.auth import AuthBase
 from source_retently.context import HttpContext
 from source_retently.streams.base import RetentlyStream, Token
 from source_retently.streams.walk import Row
-from source_retently.values import Unfit, utc
+from source_retently.values import Unfit, date_text, utc
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far a cursor may lie ahead of this machine's clock before it is taken for nonsense."""
@@ -64,7 +64,7 @@ class IncrementalStream(RetentlyStream, ABC):
         super().__init__(authenticator, context)
         self._window = window or Window()
         self._remember(None, {})
-        self._span = Span(None, _text(_now()))
+        self._span = Span(None, date_text(_now()))
         self._newest = ""
         self._is_checkpoint_due = False
 
@@ -96,7 +96,7 @@ class IncrementalStream(RetentlyStream, ABC):
             date = utc(position)
         except Unfit:
             date = None
-        if date is None or date > _text(_now() + CLOCK_TOLERANCE):
+        if date is None or date > date_text(_now() + CLOCK_TOLERANCE):
             field = self.cursor_field
             self.logger.warning(f"{self.name}: the state's {field} is not a date of the past; reading everything again.")
             return None
@@ -115,7 +115,7 @@ class IncrementalStream(RetentlyStream, ABC):
         """One slice: the dates between which this sync asks for rows."""
         stopped = self._unfinished
         self._remember(None if sync_mode == SyncMode.full_refresh else self._position, stopped)
-        self._span = Span(self._lower_bound(), _text(_now()))
+        self._span = Span(self._lower_bound(), date_text(_now()))
         # Page numbers only mean the same rows within the same dates.
         if isinstance(stopped.get("end"), str) and stopped.get("start") == self._span.start:
             self._span = Span(self._span.start, stopped["end"])
@@ -126,12 +126,12 @@ class IncrementalStream(RetentlyStream, ABC):
         yield self._bounds() if self.filters_by_date else {}
 
     def _lower_bound(self) -> str | None:
-        start = _text(self._window.start_date) if self._window.start_date else None
+        start = date_text(self._window.start_date) if self._window.start_date else None
         if not self._position:
             return start
         lookback = self._window.lookback if self.has_late_changes else timedelta(0)
         try:
-            return max(_text(_date(self._position) - lookback), start or "")
+            return max(date_text(_date(self._position) - lookback), start or "")
         except OverflowError:
             return start
 
@@ -178,10 +178,6 @@ def _now() -> datetime:
 
 def _date(text: str) -> datetime:
     return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc)
-
-
-def _text(date: datetime) -> str:
-    return date.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _seconds(date: datetime) -> str:
