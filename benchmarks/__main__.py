@@ -47,7 +47,8 @@ class Bench:
     """A sandbox of one size, and the programs that read it."""
 
     def __init__(self, work: Path, rows: int, **switches: int) -> None:
-        self.sandbox = SandboxProcess(feedback=rows, **LITTLE, **{"rate_limit": 0, **switches})
+        options: dict[str, Any] = {"feedback": rows, **LITTLE, "rate_limit": 0, **switches}
+        self.sandbox = SandboxProcess(**options)
         self._work = work
         catalog = json.loads((HERE.parent / "integration_tests/configured_catalog.json").read_text(encoding="utf-8"))
         catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] == "feedback"]

@@ -1,29 +1,42 @@
-"""What the integration tests share: a sandbox in its own process, and the connector in another."""
+"""What the integration tests share: a sandbox in its own process, and the connector in another.
+
+The output of every run of the connector is searched for the secrets that it had (`integration_tests.leaks`).
+"""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from integration_tests.leaks import leaked
 from sandbox.process import SandboxProcess
+from source_retently.context import Patience
 
 ROOT = Path(__file__).parent.parent
 CATALOG = ROOT / "integration_tests/configured_catalog.json"
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["source_retently.entrypoint", "pytest"])
 
 
 class Run:
     """What one run of the connector's command line printed."""
 
-    def __init__(self, ended: subprocess.CompletedProcess[str]) -> None:
-        self.code = ended.returncode
-        self.stderr = ended.stderr
-        self.output = ended.stdout
-        self.messages: list[dict[str, Any]] = [json.loads(line) for line in ended.stdout.splitlines()]
+    def __init__(self, code: int | None, output: str, stderr: str) -> None:
+        self.code = code
+        self.stderr = stderr
+        self.output = output
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output.split("\n") if line]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [message[kind.lower()] for message in self.messages if message["type"] == kind]
@@ -37,6 +50,45 @@ class Run:
 
     def errors(self) -> list[dict[str, Any]]:
         return [trace["error"] for trace in self.of("TRACE") if trace["type"] == "ERROR"]
+
+    @property
+    def sentence(self) -> str:
+        """What the user is told last: the message of the failure, or of a failed check."""
+        for message in reversed(self.messages):
+            if message["type"] == "CONNECTION_STATUS":
+                return str(message["connectionStatus"].get("message", ""))
+            if message.get("trace", {}).get("type") == "ERROR":
+                return str(message["trace"]["error"]["message"])
+        return ""
+
+
+def catalog_of(*names: str) -> dict[str, Any]:
+    """The catalog of the repository, with these streams of it."""
+    catalog: dict[str, Any] = json.loads(CATALOG.read_text(encoding="utf-8"))
+    return {"streams": [stream for stream in catalog["streams"] if stream["stream"]["name"] in names]}
+
+
+def secrets_of(config: Any) -> list[str]:
+    """The secrets that a configuration holds."""
+    credentials = config.get("credentials", config) if isinstance(config, Mapping) else {}
+    names = ("api_key", "ApiKey", "client_secret", "refresh_token")
+    return [credentials[name] for name in names if isinstance(credentials, Mapping) and isinstance(credentials.get(name), str)]
+
+
+def _words(command: str, tmp_path: Path, files: Mapping[str, Any]) -> list[str]:
+    """The command line, after its files were written."""
+    words = [command]
+    for name, held in files.items():
+        path = held if isinstance(held, Path) else tmp_path / f"{name}.json"
+        if path is not held:
+            path.write_text(json.dumps(held), encoding="utf-8")
+        words += [f"--{name}", str(path)]
+    return words
+
+
+def _files(command: str, config: Any, catalog: Any, state: Any) -> dict[str, Any]:
+    reading = {"catalog": catalog, **({"state": state} if state is not None else {})}
+    return {"config": config, **(reading if command == "read" else {})}
 
 
 Connector = Callable[..., Run]
@@ -61,25 +113,95 @@ def connector(tmp_path: Path) -> Connector:
         state: Any = None,
         environment: Mapping[str, str] | None = None,
     ) -> Run:
-        files = {"config": config or sandbox.config}
-        if command == "read":
-            files |= {"catalog": catalog, **({"state": state} if state is not None else {})}
-        words = []
-        for name, held in files.items():
-            path = held if isinstance(held, Path) else tmp_path / f"{name}.json"
-            if path is not held:
-                path.write_text(json.dumps(held), encoding="utf-8")
-            words += [f"--{name}", str(path)]
-        return Run(
-            subprocess.run(
-                [sys.executable, "main.py", command, *words],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-                cwd=ROOT,
-                env={**os.environ, **sandbox.environment, **(environment or {})},
-            )
+        config = config or sandbox.config
+        ended = subprocess.run(
+            [sys.executable, "main.py", *_words(command, tmp_path, _files(command, config, catalog, state))],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            cwd=ROOT,
+            env={**os.environ, **sandbox.environment, **(environment or {})},
         )
+        assert not leaked(ended.stdout + ended.stderr, [*secrets_of(config), *sandbox.issued_tokens()])
+        return Run(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+Forked = Callable[..., Run]
+
+
+@pytest.fixture
+def forked(tmp_path: Path) -> Forked:
+    """Runs a command line in a process that is forked from one which has imported everything: a second faster than a new one.
+
+    `secrets` may not occur in its output; `patience` shortens its patience, and without `waits` no time passes between tries.
+    """
+
+    def run(
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        secrets: list[str] | None = None,
+        patience: Patience | None = None,
+        waits: bool = True,
+    ) -> Run:
+        out, err = tmp_path / "stdout", tmp_path / "stderr"
+        process = processes.Process(target=_run_forked, args=(words, dict(environment or {}), out, err, patience, waits))
+        process.start()
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+            raise TimeoutError(f"{' '.join(words)} did not end: {err.read_text()[-2000:]}")
+        ended = Run(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+        assert not leaked(ended.output + ended.stderr, secrets or [])
+        return ended
+
+    return run
+
+
+def _run_forked(
+    words: tuple[str, ...], environment: dict[str, str], out: Path, err: Path, patience: Patience | None, waits: bool
+) -> None:
+    from source_retently import source
+    from source_retently.run import run
+
+    os.chdir(ROOT)
+    os.environ.update(environment)
+    for path, descriptor in ((out, 1), (err, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+    if patience:
+        source.SYNC_PATIENCE = source.CHECK_PATIENCE = patience
+    if not waits:
+        time.sleep = lambda _: None
+    try:
+        run(words)
+    except Exception:
+        sys.excepthook(*sys.exc_info())  # as a process of its own ends; multiprocessing would print it in its own way
+        sys.exit(1)
+
+
+@pytest.fixture
+def call(forked: Forked, tmp_path: Path) -> Connector:
+    """`forked`, against a sandbox and with files given as what they hold."""
+
+    def run(
+        command: str,
+        sandbox: SandboxProcess,
+        *,
+        config: Any = None,
+        catalog: Any = CATALOG,
+        state: Any = None,
+        environment: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
+        waits: bool = True,
+        options: tuple[str, ...] = (),
+        secrets: tuple[str, ...] = (),
+    ) -> Run:
+        config = config or sandbox.config
+        words = [*_words(command, tmp_path, _files(command, config, catalog, state)), *options]
+        ended = forked(*words, environment={**sandbox.environment, **(environment or {})}, patience=patience, waits=waits)
+        assert not leaked(ended.output + ended.stderr, [*secrets_of(config), *secrets, *sandbox.issued_tokens()])
+        return ended
 
     return run

@@ -83,6 +83,7 @@ class Sandbox:
         steering = [
             Route("/api/oauth/token", self._token, methods=["POST"]),
             Route("/_sandbox/stats", self._stats),
+            Route("/_sandbox/tokens", self._issued),
             Route("/_sandbox/rows/{kind}", self._rows),
             Route("/_sandbox/do", self._do, methods=["POST"]),
         ]
@@ -105,7 +106,7 @@ class Sandbox:
             shown = {"Retry-After": wait} if self.switches.rate_headers == "present" else {}
             raise ApiError(429, "Too many requests", shown)
         self._recent.append(now)
-        if fault := self.faults.next(request, path):
+        if fault := self.faults.next(request, path, request.headers.get("authorization", "")):
             raise FaultInstead(fault)
         if not self._is_signed_in(request, now):
             raise ApiError(401, "Please check your API Key to make sure it's valid.")
@@ -308,6 +309,8 @@ class Sandbox:
         """The OAuth token endpoint (reference 1.3): form body, refresh tokens only."""
         self._requests["oauth/token"] += 1
         form = await request.form()
+        if fault := self.faults.next(request, "oauth/token", str(form)):
+            return fault
         client = {**CLIENT, "refresh_token": self._refresh_token}
         if form.get("grant_type") != "refresh_token" or any(form.get(name) != value for name, value in client.items()):
             raise ApiError(400, "invalid_grant")
@@ -337,6 +340,9 @@ class Sandbox:
             "faults": self.faults.injected,
         }
         return Response(orjson.dumps(body), media_type="application/json")
+
+    async def _issued(self, _request: Request) -> Response:
+        return Response(orjson.dumps([*self._tokens, self._refresh_token]), media_type="application/json")
 
     async def _rows(self, request: Request) -> Response:
         collection = self.store.collections[request.path_params["kind"]]

@@ -4,6 +4,7 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from starlette.requests import Request
@@ -12,14 +13,15 @@ from starlette.types import Receive, Scope, Send
 
 STATUSES = ("400", "401", "403", "404", "408", "409", "422", "429", "500", "502", "503", "504")
 BODIES: dict[str, bytes] = {
-    "html": b"<!doctype html><title>Please log in</title>",
+    "html": b"<!doctype html><title>Please log in</title>ECHO",
     "half": b'{"message": "Success.", "code": 200, "data": {"responses": [{"id": "5a9d',
     "null": b'{"message": "Success.", "code": 200, "data": null}',
     "shape": b'{"ok": true}',
     "error": b'{"message": "Bad gateway", "code": 502, "data": null}',
+    "deep": b'{"data": ' + b"[" * 100_000,
 }
 BROKEN = ("reset", "cut", "drip", "hang", "redirect")
-KINDS = (*STATUSES, *BODIES, *BROKEN)
+KINDS = (*STATUSES, *BODIES, "body", *BROKEN)
 PASSING = ("408", "429", "500", "502", "503", "504", *BODIES, "reset", "cut", "drip", "hang")
 """Faults that pass by themselves; the others are final."""
 
@@ -27,15 +29,16 @@ PASSING = ("408", "429", "500", "502", "503", "504", *BODIES, "reset", "cut", "d
 class Broken(Response):
     """An answer that doesn't come as it should."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, location: str = "") -> None:
         super().__init__()
         self._kind = kind
+        self._location = location
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._kind == "hang":
             await asyncio.sleep(30)
         if self._kind == "redirect":
-            elsewhere = [(b"location", b"http://127.0.0.1:9/login"), (b"content-length", b"0")]
+            elsewhere = [(b"location", self._location.encode()), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 302, "headers": elsewhere})
             await send({"type": "http.response.body", "body": b""})
             return
@@ -62,6 +65,9 @@ class Faults:
     def order(self, order: dict[str, Any]) -> None:
         """`{"fault": kind, "path": …, "page": …, "times": n}`, or by chance `{"faults": {"rate": …, "seed": …, "kinds": […]}}`.
 
+        `after: n` lets n requests through first. A `body` takes the `text` to answer with, a character for each byte; a
+        `redirect` takes the URL it leads `to`.
+
         :raises ValueError: when there is no such fault
         """
         by_chance = order.get("faults")
@@ -70,27 +76,37 @@ class Faults:
             if kind not in KINDS:
                 raise ValueError(f"there is no fault {kind}; there are {', '.join(KINDS)}")
         if by_chance is None:
-            self.ordered.append({"times": 1, **order})
+            self.ordered.append({"times": 1, "after": 0, **order})
         else:
             self.ordered, self.injected = [], 0
             self.rate, self.kinds = by_chance["rate"], tuple(kinds)
             self.chance = random.Random(by_chance.get("seed", 0))
 
-    def next(self, request: Request, path: str) -> Response | None:
-        """What this request gets instead of its answer, if anything."""
-        page = request.query_params.get("page")
-        kind = None
-        for order in self.ordered:
-            if order["times"] > 0 and order.get("path", path) == path and str(order.get("page", page)) == str(page):
-                order["times"] -= 1
-                kind = order["fault"]
-                break
-        if kind is None and self.chance.random() < self.rate:
-            kind = self.chance.choice(self.kinds)
-        if kind is None:
+    def next(self, request: Request, path: str, echo: str) -> Response | None:
+        """What this request gets instead of its answer, if anything.
+
+        :param echo: what the request was signed with; servers have been seen to repeat it in their errors
+        """
+        order = self._due(path, request.query_params.get("page"))
+        if order is None:
             return None
         self.injected += 1
+        kind = order["fault"]
         if kind in STATUSES:
-            body = orjson.dumps({"message": "A fault on order", "code": int(kind), "data": None})
-            return Response(body, int(kind), media_type="application/json")
-        return Response(BODIES[kind], media_type="text/html") if kind in BODIES else Broken(kind)
+            body = orjson.dumps({"message": f"A fault on order for {echo}", "code": int(kind), "data": None})
+            return Response(body, int(kind), {"X-Echo": quote(echo)}, "application/json")
+        if kind in BODIES:
+            return Response(BODIES[kind].replace(b"ECHO", echo.encode()), media_type="text/html")
+        if kind == "body":
+            return Response(order["text"].encode("latin-1"), media_type="application/json")
+        return Broken(kind, order.get("to", f"http://127.0.0.1:9/login?for={quote(echo)}"))
+
+    def _due(self, path: str, page: str | None) -> dict[str, Any] | None:
+        for order in self.ordered:
+            if order["times"] > 0 and order.get("path", path) == path and str(order.get("page", page)) == str(page):
+                if order["after"] > 0:
+                    order["after"] -= 1
+                    continue
+                order["times"] -= 1
+                return order
+        return {"fault": self.chance.choice(self.kinds)} if self.chance.random() < self.rate else None

@@ -15,10 +15,13 @@ from source_retently.context import BASE_URL_VARIABLE
 class SandboxProcess:
     """Runs `python -m sandbox` on a free port for as long as the `with` block lasts."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, authority: str | None = None, **options: Any) -> None:
         """
+        :param authority: file of the certificate that signed the one given as the option `certificate`
         :param options: the command's options, with underscores
         """
+        self._session = requests.Session()
+        self._session.verify = authority or True
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "--port", "0", *words], stdout=subprocess.PIPE, text=True
@@ -36,6 +39,7 @@ class SandboxProcess:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self._session.close()
         self._process.terminate()
         self._process.wait()
         assert self._process.stdout is not None
@@ -43,16 +47,21 @@ class SandboxProcess:
 
     def stats(self) -> dict[str, Any]:
         """Rows of each stream, and the requests and statuses counted since the last reset."""
-        stats: dict[str, Any] = requests.get(f"{self.url}/_sandbox/stats", timeout=60).json()
+        stats: dict[str, Any] = self._session.get(f"{self.url}/_sandbox/stats", timeout=60).json()
         return stats
+
+    def issued_tokens(self) -> list[str]:
+        """Every OAuth token that it has handed out."""
+        tokens: list[str] = self._session.get(f"{self.url}/_sandbox/tokens", timeout=60).json()
+        return tokens
 
     def rows(self, kind: str) -> list[dict[str, Any]]:
         """All rows of customers, companies, feedback or outbox as they are now, oldest first."""
-        rows: list[dict[str, Any]] = requests.get(f"{self.url}/_sandbox/rows/{kind}", timeout=60).json()
+        rows: list[dict[str, Any]] = self._session.get(f"{self.url}/_sandbox/rows/{kind}", timeout=60).json()
         return rows
 
     def do(self, *orders: Mapping[str, Any]) -> None:
         """Changes the account or the switches; `sandbox.app.Sandbox` lists the orders."""
-        answer = requests.post(f"{self.url}/_sandbox/do", json=list(orders), timeout=60)
+        answer = self._session.post(f"{self.url}/_sandbox/do", json=list(orders), timeout=60)
         if answer.status_code != 200:
             raise ValueError(answer.text)

@@ -16,8 +16,9 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from requests.auth import AuthBase
 
 from source_retently.answers import back_off, failure, meaning_of_exception, meaning_of_status
-from source_retently.config import OAUTH_URL, Config, OAuthCredentials, TokenCredentials
+from source_retently.config import OAUTH_URL, Config, OAuthCredentials, TokenCredentials, fits_a_header
 from source_retently.context import HttpContext
+from source_retently.http import payload, receive
 
 DEFAULT_LIFETIME = 3600.0
 """Seconds that an access token is used when its answer doesn't say `expires_in` (documented: 21600)."""
@@ -101,6 +102,7 @@ class OAuthAuthenticator(AuthBase):
                     },
                     timeout=(self._context.patience.connect, self._context.patience.read),
                     allow_redirects=False,  # the body holds the secrets
+                    stream=True,
                 )
                 status = answer.status_code
                 if status in (400, 401, 403):
@@ -109,8 +111,9 @@ class OAuthAuthenticator(AuthBase):
                         f"check client_id and client_secret at {OAUTH_URL}, and sign in to the application again.",
                         FailureType.config_error,
                     )
-                if status == 200 and isinstance(token := _json(answer), dict) and token.get("access_token"):
+                if status == 200 and (token := self._token_in(answer)):
                     return token
+                answer.close()
                 meaning = meaning_of_status(status if status != 200 else 502)
             except requests.RequestException as error:
                 meaning, status = meaning_of_exception(error), 0
@@ -122,12 +125,17 @@ class OAuthAuthenticator(AuthBase):
             time.sleep(waits)
         raise AssertionError("a loop without an end ended")
 
-
-def _json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
+    def _token_in(self, answer: requests.Response) -> Mapping[str, Any] | None:
+        """
+        :raises requests.RequestException: when the answer breaks off or takes too long
+        """
+        try:
+            receive(answer, self._context.patience.answer)
+        except ValueError:
+            return None
+        token = payload(answer)
+        access = token.get("access_token") if isinstance(token, dict) else None
+        return token if isinstance(access, str) and fits_a_header(access) else None
 
 
 def authenticator(config: Config, context: HttpContext, raw: Mapping[str, Any]) -> AuthBase:

@@ -36,6 +36,11 @@ class ConfigError(AirbyteTracedException):
         super().__init__(message=sentence, internal_message=sentence, failure_type=FailureType.config_error)
 
 
+def fits_a_header(value: str) -> bool:
+    """Whether a secret can travel in an HTTP header: visible ASCII."""
+    return bool(re.fullmatch(r"[\x21-\x7e]+", value))
+
+
 def _secret(value: str) -> str:
     """A secret without the blanks around it; what remains must be one line of visible ASCII, as HTTP headers need it."""
     value = value.strip()
@@ -43,7 +48,7 @@ def _secret(value: str) -> str:
         raise ValueError("is empty: fill it in")
     if re.search(r"[\r\n]", value):
         raise ValueError("contains a line break: paste it again as one line")
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
+    if not fits_a_header(value):
         raise ValueError("contains blanks or characters that are not ASCII: copy it again from Retently")
     return value
 

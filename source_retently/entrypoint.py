@@ -4,19 +4,20 @@ Nothing but Airbyte messages goes to stdout. Exit code 0 means that everything a
 its message and ends with 0, as the protocol wants it.
 """
 
+import argparse
+import io
 import logging
 import os
 import select
 import signal
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, suppress
 from threading import Thread
 from types import FrameType
 from typing import Any
 
-import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage
@@ -24,10 +25,16 @@ from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_retently import odd_json
 from source_retently.config import Config, ConfigError
 from source_retently.source import SourceRetently
 
 Counts = defaultdict[HashableStreamDescriptor, float]
+
+USAGE = (
+    "say spec; check or discover with --config FILE; or read with --config FILE, --catalog FILE and, after the first sync, "
+    "--state FILE."
+)
 
 BUNDLE = 100
 """Records that are written at once."""
@@ -36,10 +43,20 @@ EXIT_BROKEN_PIPE = 120
 """What Python itself ends with when it can't write what is left."""
 
 
-class _CdkNoise(logging.Filter):
-    """Drops lines of the CDK that mislead: it calls every wait a rate limit, and `spec` should be one line."""
+SHOWN_HEADERS = ("date", "content-type", "content-length", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining")
+
+
+class _CdkLines(logging.Filter):
+    """Corrects the CDK's lines in the log.
+
+    It calls every wait a rate limit, and `spec` should be one line: these are dropped. With --debug it writes all headers of
+    requests and answers, where its own mask does not find a key with quotes in it, nor one that a server repeats in another
+    encoding: only harmless headers stay.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(headers := vars(record).get("headers"), Mapping):
+            vars(record)["headers"] = {name: value for name, value in headers.items() if name.lower() in SHOWN_HEADERS}
         return not str(record.msg).startswith(("UserDefinedBackoffException", "MemoryMonitor instantiated"))
 
 
@@ -65,14 +82,13 @@ class Entrypoint(AirbyteEntrypoint):
         """
         bundle: list[bytes] = []
         for message in super().read(source_spec, config, catalog, state):
-            line = None if message.record is None else _record_line(message.record)
-            if line is not None:
-                bundle.append(line)
+            if message.record is not None:
+                bundle.append(_record_line(message.record))
                 if len(bundle) < BUNDLE:
                     continue
             sys.stdout.write(b"".join(bundle).decode())
             bundle.clear()
-            if line is None:
+            if message.record is None:
                 yield message
         sys.stdout.write(b"".join(bundle).decode())
 
@@ -87,36 +103,49 @@ class Entrypoint(AirbyteEntrypoint):
         return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
 
 
-def _record_line(record: AirbyteRecordMessage) -> bytes | None:
-    """The record as a line of output; None where it holds what only the CDK's slower way can write.
-
-    That is numbers beyond 64 bits and broken text.
-    """
-    message = {"type": "RECORD", "record": {"stream": record.stream, "data": record.data, "emitted_at": record.emitted_at}}
-    try:
-        return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:
-        return None
+def _record_line(record: AirbyteRecordMessage) -> bytes:
+    return odd_json.dumps(
+        {"type": "RECORD", "record": {"stream": record.stream, "data": record.data, "emitted_at": record.emitted_at}}
+    )
 
 
 def launch(arguments: Sequence[str] | None = None) -> None:
     """Runs one command of the connector and prints what it says."""
     signal.signal(signal.SIGTERM, _terminate)
     Thread(target=_end_with_the_reader, daemon=True, name="reader-watch").start()
-    logging.getLogger("airbyte").addFilter(_CdkNoise())
+    for handler in logging.getLogger().handlers:  # a logger's filter would not see the lines of the loggers below it
+        handler.addFilter(_CdkLines())
     entrypoint = Entrypoint(SourceRetently())
-    parsed = entrypoint.parse_args(list(sys.argv[1:] if arguments is None else arguments))
     with PRINT_BUFFER:
         write = sys.stdout.write  # the print buffer's; `print` would write each line in two parts
         try:
-            if not parsed.command:
-                raise ConfigError("No command was given: say spec, check, discover or read.")
+            parsed = _parse(list(sys.argv[1:] if arguments is None else arguments))
             for message in entrypoint.run(parsed):
                 write(f"{message}\n")
         except AirbyteTracedException as error:
             # A failure that has its sentence; the CDK's hook for the unexpected would log a stack trace with it.
             write(f"{AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message())}\n")
             sys.exit(1)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """
+    :raises ConfigError: with one sentence in place of argparse's lines, which would repeat what was typed
+    """
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            parsed = AirbyteEntrypoint.parse_args(arguments)
+    except SystemExit as ended:
+        if not ended.code:
+            raise  # --help
+        why = said.getvalue().rsplit("error: ", 1)[-1].strip()
+        # Of argparse's reasons these name only what it knows itself.
+        why = f" ({why})" if why.startswith("the following") or why.endswith("expected one argument") else ""
+        raise ConfigError(f"The command line can't be used{why}: {USAGE}") from None
+    if not parsed.command:
+        raise ConfigError(f"No command was given: {USAGE}")
+    return parsed
 
 
 def _end_with_the_reader() -> None:

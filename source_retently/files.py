@@ -1,7 +1,7 @@
 """Reads the files that are named on the command line; what is wrong with one ends as a sentence, never as its content."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -20,6 +20,9 @@ def read_json(path: str, what: str) -> Any:
 
     :raises ConfigError: when there is no such file, it can't be read, or it holds something else
     """
+    if path.lstrip()[:1] in ("{", "["):
+        # What follows may be a key, so it is not said again.
+        raise ConfigError(f"The {what} is given by its content: write that into a file, and give --{what} the file's path.")
     try:
         with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
@@ -54,6 +57,9 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
         raise ConfigError(f"The catalog file {path} is not a configured catalog (see {where}): {remedy}") from None
     if not catalog.streams:
         raise ConfigError(f"The catalog file {path} names no stream: {remedy}")
+    names = [configured.stream.name for configured in catalog.streams]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"The catalog file {path} names {shown(twice)} more than once: keep each stream once.")
     return catalog
 
 
@@ -72,6 +78,12 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
         raise ConfigError(
             f"The state file {path} holds no states: write the STATE messages of the last sync into it as a list, or []."
         ) from None
+
+
+def shown(names: Iterable[str]) -> str:
+    """Names from a file as a sentence can show them: a few, and not at any length."""
+    cut = [name if len(name) <= 40 else f"{name[:40]}…" for name in names]
+    return ", ".join(cut[:5]) + (", …" if len(cut) > 5 else "")
 
 
 def _stream_state(name: str, state: Any) -> dict[str, Any]:

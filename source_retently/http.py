@@ -9,18 +9,17 @@ import random
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from json import loads
 from threading import get_ident
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import orjson
 import requests
 import urllib3
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler, ErrorResolution, ResponseAction
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_retently import odd_json
 from source_retently.answers import (
     NOT_RETENTLY,
     REDIRECTED,
@@ -59,7 +58,7 @@ def payload(response: requests.Response) -> Any:
     return vars(response)["retently_payload"]
 
 
-def _receive(response: requests.Response, seconds: float) -> None:
+def receive(response: requests.Response, seconds: float) -> None:
     """Reads and parses the body of a streamed response, within a time for all of it.
 
     :raises requests.RequestException: when it breaks off or takes too long
@@ -78,11 +77,7 @@ def _receive(response: requests.Response, seconds: float) -> None:
         raise requests.exceptions.ReadTimeout(error, request=response.request) from error
     except urllib3.exceptions.HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        parsed = loads(body.decode("utf-8", "replace"))  # slower, but takes NaN, 1e400 and lone surrogates
-    vars(response)["retently_payload"] = parsed
+    vars(response)["retently_payload"] = odd_json.loads(body)
 
 
 class RetentlyErrorHandler(ErrorHandler):
@@ -107,6 +102,7 @@ class RetentlyErrorHandler(ErrorHandler):
         self._is_expected = is_expected
         # By thread: the tries of one request follow each other in one, and a redirect makes another request of each.
         self._failing_since: dict[int, float] = {}
+        self._refused_token: dict[int, str] = {}
 
     def interpret_response(self, response: Answer) -> ErrorResolution:
         """
@@ -116,11 +112,16 @@ class RetentlyErrorHandler(ErrorHandler):
         meaning, status = self._meaning(response)
         if meaning is SUCCESS:
             self._failing_since.pop(get_ident(), None)
+            self._refused_token.pop(get_ident(), None)
             return ErrorResolution(ResponseAction.SUCCESS)
         what = self._what(getattr(response, "request", None))
         host = urlsplit(self._context.base).hostname
         sentence = meaning.sentence.format(what=what, host=host, status=status)
-        if meaning.action is ResponseAction.FAIL or self._is_out_of_patience(meaning):
+        if (
+            meaning.action is ResponseAction.FAIL
+            or (isinstance(response, requests.Response) and self._is_new_token_refused(meaning, response))
+            or self._is_out_of_patience(meaning)
+        ):
             self._failing_since.pop(get_ident(), None)
             failure_type = meaning.failure_type or FailureType.system_error
             raise PageRefused(sentence, failure_type, status) if status in (400, 403, 404) else failure(sentence, failure_type)
@@ -139,10 +140,10 @@ class RetentlyErrorHandler(ErrorHandler):
             answer.close()
             return meaning_of_status(status, oauth=self._oauth), status
         try:
-            _receive(answer, self._context.patience.answer)
+            receive(answer, self._context.patience.answer)
         except requests.RequestException as error:
             return meaning_of_exception(error), status
-        except (ValueError, RecursionError):
+        except ValueError:
             return NOT_RETENTLY, status
         body = payload(answer)
         if self._is_expected(body):
@@ -160,6 +161,16 @@ class RetentlyErrorHandler(ErrorHandler):
     def _what(self, request: requests.PreparedRequest | None) -> str:
         page = parse_qs(urlsplit(request.url or "").query).get("page") if request is not None else None
         return f"the request for {self._stream}" + (f" (page {page[0]})" if page else "")
+
+    def _is_new_token_refused(self, meaning: Meaning, response: requests.Response) -> bool:
+        """Whether the API has refused an access token and now the one that came in its place, too.
+
+        Where there was none to be had, the same one is refused twice, and the CDK calls that what it is.
+        """
+        if meaning.action is not ResponseAction.REFRESH_TOKEN_THEN_RETRY:
+            return False
+        token = response.request.headers.get("Authorization", "")
+        return self._refused_token.setdefault(get_ident(), token) != token
 
     def _is_out_of_patience(self, meaning: Meaning) -> bool:
         if meaning.action is ResponseAction.REFRESH_TOKEN_THEN_RETRY:

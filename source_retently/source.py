@@ -11,6 +11,7 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
     ConnectorSpecification,
+    FailureType,
     Status,
     SyncMode,
 )
@@ -22,6 +23,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from requests.auth import AuthBase
 
 from source_retently import files
+from source_retently.answers import failure
 from source_retently.auth import authenticator
 from source_retently.budget import RateBudget
 from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, canonical, connection_specification
@@ -113,7 +115,28 @@ class SourceRetently(AbstractSource):
         :raises AirbyteTracedException: at the end, when one of them failed, or all of them were skipped
         """
         self._skipped.clear()
-        yield from super().read(logger, config, catalog, state)
+        has = [stream.name for stream in self.streams(config)]
+        if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in has]:
+            raise ConfigError(
+                f"The catalog names {files.shown(unknown)}, but Retently has no such stream: refresh the source's schema; "
+                f"there are {', '.join(has)}."
+            )
+        failed: dict[str, FailureType | None] = {}
+        try:
+            for message in super().read(logger, config, catalog, state):
+                error = message.trace.error if message.trace else None
+                if error and error.stream_descriptor:
+                    failed[error.stream_descriptor.name] = error.failure_type
+                yield message
+        except AirbyteTracedException:
+            # The CDK sums up in several lines, and as config_error whatever it was.
+            types = set(failed.values())
+            sentence = (
+                f"{len(failed)} of {len(catalog.streams)} streams failed ({', '.join(failed)}); see what was said of each."
+            )
+            raise failure(
+                sentence, types.pop() or FailureType.system_error if len(types) == 1 else FailureType.config_error
+            ) from None
         if catalog.streams and self._skipped.issuperset(stream.stream.name for stream in catalog.streams):
             raise ConfigError(
                 f"Retently refused every stream of the connection ({', '.join(sorted(self._skipped))}): check that the "
@@ -123,8 +146,3 @@ class SourceRetently(AbstractSource):
     @property
     def message_repository(self) -> MessageRepository:
         return self._messages
-
-    @property
-    def raise_exception_on_missing_stream(self) -> bool:
-        # Else a stream that does not exist ends the sync with exit code 0 and no rows.
-        return True

@@ -14,7 +14,7 @@ from source_retently.answers import back_off, meaning_of_status, rate_limit_wait
 from source_retently.auth import ApiKeyAuthenticator
 from source_retently.config import ConfigError
 from source_retently.context import BASE_URL_VARIABLE, HttpContext, base_url
-from source_retently.http import _receive
+from source_retently.http import receive
 from source_retently.streams import Campaigns
 from unit_tests.conftest import API, KEY
 
@@ -203,5 +203,5 @@ def test_a_body_that_drips_is_given_up(api: responses.RequestsMock, waits: list[
     response = requests.Response()
     response.raw = raw
     with pytest.raises(requests.exceptions.ReadTimeout):
-        _receive(response, 300)
+        receive(response, 300)
     assert 300 <= sum(waits) < 310

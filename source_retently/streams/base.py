@@ -25,6 +25,7 @@ from airbyte_cdk.sources.streams.http import HttpStream
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler
 from requests.auth import AuthBase
 
+from source_retently import odd_json
 from source_retently.auth import OAuthAuthenticator
 from source_retently.context import HttpContext
 from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
@@ -34,6 +35,9 @@ from source_retently.values import Fitter, date_text
 
 Token = Mapping[str, Any] | None
 Fetched = tuple[requests.PreparedRequest, requests.Response]
+
+MOST_UNKNOWN = 50
+"""Unknown fields that are named in the log; an API may make up new ones in every row."""
 
 REPORT_EVERY = 10.0
 """Seconds between two lines on the progress of a stream; the first and the last page always have theirs."""
@@ -134,22 +138,31 @@ class RetentlyStream(HttpStream, ABC):
 
     def _read(self, response: requests.Response, number: int) -> Page:
         body = payload(response)
-        rows = []
+        rows, unusable = [], []
         for row in self._rows_in(body) or []:
             if not isinstance(row, dict):
                 self._warn_unfit("a row", "an object", row)
+                unusable.append(stable_hash(row))
                 continue
-            self.complete(row)
-            self._fitter.fit(row)
-            self.identify(row)
+            try:
+                self._prepare(row)
+            except RecursionError:
+                row = odd_json.clean(row)
+                self._prepare(row)
             rows.append(row)
         # Paging numbers stand in `data`, or beside it where the newest documentation has them (contradiction 2).
         data = body.get("data") if isinstance(body, dict) else None
         places = [place for place in (data, body) if isinstance(place, dict)]
         numbers = {
-            name: next((place[name] for place in places if type(place.get(name)) is int), None) for name in ("total", "pages")
+            name: next((place[name] for place in places if type(place.get(name)) is int and place[name] >= 0), None)
+            for name in ("total", "pages")
         }
-        return Page(number, rows, numbers["total"], numbers["pages"], _answered(response))
+        return Page(number, rows, numbers["total"], numbers["pages"], _answered(response), unusable)
+
+    def _prepare(self, row: Row) -> None:
+        self.complete(row)
+        self._fitter.fit(row)
+        self.identify(row)
 
     def _rows_in(self, body: Any) -> list[Any] | None:
         """The rows of a parsed body; None when it has none of this endpoint's shapes."""
@@ -260,18 +273,19 @@ class RetentlyStream(HttpStream, ABC):
 
     def _note_unknown(self, names: set[str]) -> None:
         new = names - self._unknown
-        if new:
+        if new and len(self._unknown) < MOST_UNKNOWN:
             self._unknown |= new
-            self.logger.info(f"{self.name}: fields that the schema does not know are passed on: {', '.join(sorted(new))}.")
+            shown = ", ".join(sorted(name[:60] for name in new)[:MOST_UNKNOWN])
+            self.logger.info(f"{self.name}: fields that the schema does not know are passed on: {shown}.")
 
 
 def _answered(response: requests.Response) -> str:
     """When a response was sent, by the server's clock where it says so, as `source_retently.values.date_text` writes it."""
     try:
         date = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, TypeError, ValueError):
-        date = datetime.now(timezone.utc)
-    return date_text(date.replace(tzinfo=date.tzinfo or timezone.utc))
+        return date_text(date.replace(tzinfo=date.tzinfo or timezone.utc))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return date_text(datetime.now(timezone.utc))
 
 
 def stable_hash(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -137,8 +138,9 @@ class IncrementalStream(RetentlyStream, ABC):
 
     def _bounds(self) -> dict[str, str]:
         bounds = {"endDate": _seconds(_date(self._span.end) + BOUND_MARGIN)}
-        if self._span.start:
-            bounds["startDate"] = _seconds(_date(self._span.start) - BOUND_MARGIN)
+        with suppress(OverflowError):  # nothing lies before the first second of the year 1
+            if self._span.start:
+                bounds["startDate"] = _seconds(_date(self._span.start) - BOUND_MARGIN)
         return bounds
 
     def request_params(
@@ -182,4 +184,4 @@ def _date(text: str) -> datetime:
 
 def _seconds(date: datetime) -> str:
     """A date as the API takes it: ISO 8601 in whole seconds (reference 1.7)."""
-    return date.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return date_text(date)[:19] + "Z"

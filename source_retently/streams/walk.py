@@ -41,6 +41,8 @@ class Page:
     """Number of pages, as the answer says."""
     answered: str = ""
     """When the API gave the answer, by its own clock, as text of 24 characters."""
+    unusable: list[str] = field(default_factory=list)
+    """A mark of each thing in the answer that is no row: they count for the size of the page, and tell two pages apart."""
     next_token: dict[str, Any] | None = field(default=None, compare=False)
     """Where the walk goes on; None after the last page."""
 
@@ -116,9 +118,9 @@ class PageWalk:
             return False
         has_grown = page.total is not None and self._total is not None and page.total > self._total
         self._total = page.total if page.total is not None else self._total
-        self._largest = max(self._largest, len(page.rows))
+        self._largest = max(self._largest, len(page.rows) + len(page.unusable))
         latest = {row[self._key]: row for row in page.rows}  # the last one wins within a page
-        keys = list(latest)
+        keys = [*latest, *page.unusable]
         self.last_page = page.last_page(self._largest) or 0
         says_nothing = page.total is None and page.pages is None
         is_last = not keys or (page.number == self._end if says_nothing else page.number >= self.last_page)

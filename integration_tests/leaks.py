@@ -1,0 +1,37 @@
+"""Finds secrets in output, in whatever form they got there. Every run of the connector in these tests is searched."""
+
+import base64
+import json
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+SHORT = 8
+"""Characters below which a secret can't be told from the words around it."""
+LONG = 24
+"""Characters from which half a secret, on its own, counts as one."""
+
+
+def forms(secret: str) -> set[str]:
+    """The secret as it may be written: plain, escaped, percent-encoded, base64-encoded at any place of a longer text."""
+    raw = secret.encode()
+    written = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}
+    written |= {form.replace("%", "%25") for form in written if "%" in form}
+    for before in range(3):
+        # A secret that starts in the middle of a group of three bytes shares its first and last characters with what is around.
+        whole = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+        core = whole[(before * 8 + 5) // 6 : len(whole) - (1 if (before + len(raw)) % 3 else 0)]
+        written |= {core, core.replace("+", "-").replace("/", "_")}
+    if len(secret) >= LONG:
+        written |= {secret[: len(secret) // 2], secret[len(secret) // 2 :]}
+    return written | {form.lower() for form in written if "%" in form}
+
+
+def leaked(output: str, secrets: Iterable[str]) -> list[str]:
+    """The forms of these secrets that occur in the output, also over the ends of lines.
+
+    CONTROL messages are left out: handing a new refresh token to the platform is what they are for.
+    """
+    lines = [line for line in output.splitlines() if '"type":"CONTROL"' not in line]
+    text = "\n".join(lines)
+    joined = "".join(lines).replace("\\n", "").replace("\\r", "")
+    return [form for secret in secrets if len(secret) >= SHORT for form in forms(secret) if form in text or form in joined]

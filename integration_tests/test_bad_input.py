@@ -1,0 +1,225 @@
+"""Bad input through the command line, in real processes: an exit code, one sentence, nothing of what was in the files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration_tests.conftest import Forked, catalog_of
+
+SECRET = "s3cr3t/of a file+that%no=one&may\\see"
+NOWHERE = {"RETENTLY_BASE_URL": "http://127.0.0.1:9"}
+"""Nothing here may get as far as a request; one that did would be tried until the test ends."""
+
+CONFIG = {"credentials": {"auth_type": "Token", "api_key": "a-key-that-is-fine"}}
+CATALOG = catalog_of("templates")
+(TEMPLATES,) = CATALOG["streams"]
+STREAM = TEMPLATES["stream"]
+WORD = SECRET.replace(" ", "-")
+OAUTH = {"client_id": "id", "client_secret": WORD, "refresh_token": WORD}
+STATE = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"}, "stream_state": {}}}
+
+MISSING, FOLDER = object(), object()
+
+
+def configured(**changes: Any) -> dict[str, Any]:
+    return {"streams": [{**TEMPLATES, **changes}]}
+
+
+def named(*names: str) -> dict[str, Any]:
+    return {"streams": [{**TEMPLATES, "stream": {**STREAM, "name": name}} for name in names]}
+
+
+NOT_JSON = "is not JSON in UTF-8"
+NOT_A_CATALOG = "is not a configured catalog"
+NO_STATES = "holds no states"
+
+ANY_FILE: list[tuple[str, Any, str]] = [
+    ("missing", MISSING, "does not exist"),
+    ("a folder", FOLDER, "can't be read (Is a directory)"),
+    ("empty", b"", NOT_JSON),
+    ("blank", b" \n\t ", NOT_JSON),
+    ("text", SECRET.encode(), NOT_JSON),
+    ("cut off", b'{"api_key": "' + SECRET.encode(), NOT_JSON),
+    ("single quotes", f"{{'api_key': '{SECRET}'}}".encode(), NOT_JSON),
+    ("yaml", f"api_key: {SECRET}".encode(), NOT_JSON),
+    ("two documents", b'{"api_key": "a"}\n{"api_key": "b"}', NOT_JSON),
+    ("latin-1", json.dumps({"api_key": "clé"}, ensure_ascii=False).encode("latin-1"), NOT_JSON),
+    ("utf-16", json.dumps({"api_key": SECRET}).encode("utf-16"), NOT_JSON),
+    ("a byte order mark alone", b"\xef\xbb\xbf", NOT_JSON),
+    ("binary", bytes(range(256)), NOT_JSON),
+    ("nested without end", b"[" * 100_000, NOT_JSON),
+    ("huge and cut off", b'{"api_key": "' + b"x" * 20_000_000, NOT_JSON),
+]
+
+CONFIGS: list[tuple[str, Any, str]] = [
+    ("a list", [SECRET], "must hold a JSON object"),
+    ("a text", SECRET, "must hold a JSON object"),
+    ("a number", 5, "must hold a JSON object"),
+    ("null", None, "must hold a JSON object"),
+    ("an empty object", {}, "credentials is missing"),
+    ("a wrong name", {"apikey": SECRET}, "credentials is missing"),
+    ("a huge object", {str(number): SECRET for number in range(100_000)}, "credentials is missing"),
+    ("credentials as text", {"credentials": SECRET}, "credentials must be an object"),
+    ("credentials as list", {"credentials": [SECRET]}, "credentials must be an object"),
+    ("credentials twice", {"credentials": {"credentials": {"api_key": SECRET}}}, "credentials.api_key is missing"),
+    ("a config in a config", {"config": {"credentials": {"api_key": SECRET}}}, "credentials is missing"),
+    ("no key", {"credentials": {"auth_type": "Token"}}, "credentials.api_key is missing"),
+    ("an empty key", {"api_key": ""}, "credentials.api_key is empty"),
+    ("a blank key", {"credentials": {"api_key": "  "}}, "credentials.api_key is empty"),
+    ("a key that is an object", {"credentials": {"api_key": {"value": SECRET}}}, "credentials.api_key must be text"),
+    ("a key that is a number", {"api_key": 12345}, "credentials.api_key must be text"),
+    ("a key of two lines", {"api_key": f"{SECRET}\n{SECRET}"}, "line break"),
+    ("a key with a letter like é", {"api_key": SECRET.replace(" ", "") + "é"}, "not ASCII"),
+    ("a key with a tab", {"api_key": f"{SECRET}\t{SECRET}"}, "blanks"),
+    ("a key with a null byte", {"api_key": f"a\0{SECRET}"}, "blanks or characters that are not ASCII"),
+    ("both kinds", {"credentials": {"api_key": SECRET, **OAUTH}}, "keep one kind"),
+    ("an unknown kind", {"credentials": {"auth_type": SECRET, "api_key": "x"}}, "auth_type must be Token"),
+    ("OAuth without its secret", {"credentials": {"client_id": "id", "refresh_token": SECRET}}, "client_secret is missing"),
+    ("OAuth with a null", {"credentials": {**OAUTH, "client_id": None}}, "client_id must be text"),
+    ("OAuth with an empty token", {"credentials": {**OAUTH, "refresh_token": ""}}, "refresh_token is empty"),
+    ("a date that is none", {**CONFIG, "start_date": SECRET}, "start_date is not a date"),
+    ("a date of another land", {**CONFIG, "start_date": "31.01.2024"}, "start_date is not a date"),
+    ("a date that is a number", {**CONFIG, "start_date": 1700000000}, "start_date is not a date"),
+    ("a date to come", {**CONFIG, "start_date": "2999-01-01T00:00:00Z"}, "start_date lies in the future"),
+    ("a window in words", {**CONFIG, "lookback_window": SECRET}, "lookback_window must be a whole number from 0 to 3650"),
+    ("a negative window", {**CONFIG, "lookback_window": -1}, "lookback_window must be a whole number"),
+    ("no workers", {**CONFIG, "num_workers": 0}, "num_workers must be a whole number from 1 to 10"),
+    ("too many workers", {**CONFIG, "num_workers": 11}, "num_workers must be a whole number from 1 to 10"),
+    ("no requests", {**CONFIG, "requests_per_minute": 0}, "requests_per_minute must be a whole number from 1"),
+    ("requests as a list", {**CONFIG, "requests_per_minute": [SECRET]}, "requests_per_minute must be a whole number"),
+]
+
+CATALOGS: list[tuple[str, Any, str]] = [
+    ("a list", [], NOT_A_CATALOG),
+    ("a text", SECRET, NOT_A_CATALOG),
+    ("an empty object", {}, NOT_A_CATALOG),
+    ("streams as text", {"streams": SECRET}, NOT_A_CATALOG),
+    ("streams of text", {"streams": [SECRET]}, NOT_A_CATALOG),
+    ("what discover says", {"type": "CATALOG", "catalog": {"streams": [STREAM]}}, NOT_A_CATALOG),
+    ("the streams of discover", {"streams": [STREAM]}, NOT_A_CATALOG),
+    ("no stream", {"streams": []}, "names no stream"),
+    ("an unknown sync mode", configured(sync_mode=SECRET), NOT_A_CATALOG),
+    ("no sync mode", {"streams": [{"stream": STREAM, "destination_sync_mode": "append"}]}, NOT_A_CATALOG),
+    ("an unknown destination mode", configured(destination_sync_mode=SECRET), NOT_A_CATALOG),
+    ("no destination mode", {"streams": [{"stream": STREAM, "sync_mode": "full_refresh"}]}, NOT_A_CATALOG),
+    ("a stream of text", configured(stream=SECRET), NOT_A_CATALOG),
+    ("a stream without a name", configured(stream={**STREAM, "name": None}), NOT_A_CATALOG),
+    ("a stream without a schema", configured(stream={"name": "templates", "supported_sync_modes": []}), NOT_A_CATALOG),
+    ("a cursor that is an object", configured(cursor_field={"a": SECRET}), NOT_A_CATALOG),
+    ("an unknown stream", named("templates", "surveys"), "names surveys, but Retently has no such stream"),
+    ("an empty name", named(""), "has no such stream"),
+    ("a stream twice", named("templates", "templates"), "names templates more than once"),
+    ("an endless name", named("x" * 10_000_000), "has no such stream"),
+]
+
+STATES: list[tuple[str, Any, str]] = [
+    ("a text", SECRET, NO_STATES),
+    ("a number", 5, NO_STATES),
+    ("a list of text", [SECRET], NO_STATES),
+    ("a list of lists", [[]], NO_STATES),
+    ("a list of nothing", [{}], NO_STATES),
+    ("an unknown type", [{"type": SECRET}], NO_STATES),
+    ("a stream of text", [{"type": "STREAM", "stream": SECRET}], NO_STATES),
+    ("a message of text", {"type": "STATE", "state": SECRET}, NO_STATES),
+    ("a stream without a name", [{"type": "STREAM", "stream": {"stream_descriptor": {}}}], NO_STATES),
+    ("good and bad", [STATE, SECRET], NO_STATES),
+]
+
+READS = [
+    *((name, *case) for name in ("config", "catalog", "state") for case in ANY_FILE),
+    *(("config", *case) for case in CONFIGS),
+    *(("catalog", *case) for case in CATALOGS),
+    *(("state", *case) for case in STATES),
+]
+
+
+def write(path: Path, held: Any) -> None:
+    if held is FOLDER:
+        path.mkdir()
+    elif held is not MISSING:
+        path.write_bytes(held if isinstance(held, bytes) else json.dumps(held).encode())
+
+
+def files(tmp_path: Path, names: tuple[str, ...], **changed: Any) -> list[str]:
+    held = {"config": CONFIG, "catalog": CATALOG, "state": [], **changed}
+    for name in names:
+        write(tmp_path / f"{name}.json", held[name])
+    return [word for name in names for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
+
+
+def assert_one_sentence(sentence: str, said: str) -> None:
+    assert said in sentence
+    assert sentence.endswith(".")
+    assert len(sentence) < 500
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("file", "held", "said"), [(*case[:1], *case[2:]) for case in READS], ids=[f"{a}: {b}" for a, b, *_ in READS]
+)
+def test_read(forked: Forked, tmp_path: Path, file: str, held: Any, said: str) -> None:
+    words = files(tmp_path, ("config", "catalog", "state"), **{file: held})
+    run = forked("read", *words, environment=NOWHERE, secrets=[SECRET, WORD])
+    assert run.code == 1
+    assert not run.of("RECORD")
+    (error,) = run.errors()
+    assert error["failure_type"] == "config_error"
+    assert_one_sentence(run.sentence, said)
+    assert run.stderr == ""
+
+
+@pytest.mark.parametrize(("held", "said"), [case[1:] for case in CONFIGS], ids=[case[0] for case in CONFIGS])
+def test_check_says_failed(forked: Forked, tmp_path: Path, held: Any, said: str) -> None:
+    run = forked("check", *files(tmp_path, ("config",), config=held), environment=NOWHERE, secrets=[SECRET, WORD])
+    if "JSON object" in said:
+        assert run.code == 1  # without a configuration there is nothing to check
+    else:
+        assert run.code == 0
+        assert run.messages[-1]["connectionStatus"]["status"] == "FAILED"
+    assert_one_sentence(run.sentence, said)
+
+
+@pytest.mark.parametrize(("held", "said"), [case[1:] for case in CONFIGS[4:10]], ids=[case[0] for case in CONFIGS[4:10]])
+def test_discover_says_so_too(forked: Forked, tmp_path: Path, held: Any, said: str) -> None:
+    run = forked("discover", *files(tmp_path, ("config",), config=held), environment=NOWHERE, secrets=[SECRET, WORD])
+    assert run.code == 1
+    assert_one_sentence(run.sentence, said)
+
+
+LINES: list[tuple[tuple[str, ...], str]] = [
+    ((), "No command was given"),
+    (("frobnicate",), "The command line can't be used: say spec"),
+    ((SECRET,), "The command line can't be used: say spec"),
+    (("--debug",), "The command line can't be used"),
+    (("spec", "--api-key", SECRET), "The command line can't be used: say spec"),
+    (("check",), "(the following arguments are required: --config)"),
+    (("check", "--config"), "(argument --config: expected one argument)"),
+    (("check", "--config", "{file}", "--state", "{file}"), "The command line can't be used: say spec"),
+    (("read", "--config", "{file}"), "(the following arguments are required: --catalog)"),
+    (("read", "--config", "{file}", "--catalog", "{file}", SECRET), "The command line can't be used: say spec"),
+    (("check", "--config", json.dumps({"api_key": SECRET})), "write that into a file"),
+    (("read", "--config", "{file}", "--catalog", json.dumps(CATALOG)), "write that into a file"),
+    (("check", "--config", ""), "does not exist"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), LINES, ids=[" ".join(words)[:60] for words, _ in LINES])
+def test_command_lines(forked: Forked, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    file = tmp_path / "config.json"
+    write(file, CONFIG)
+    run = forked(*(str(file) if word == "{file}" else word for word in words), environment=NOWHERE, secrets=[SECRET, WORD])
+    assert run.code == 1
+    assert_one_sentence(run.sentence, said)
+
+
+@pytest.mark.parametrize("value", ["http://evil.example", "ftp://x", "https://user:pass@x", "nonsense", "https://x?key=1"])
+def test_an_address_that_will_not_do(forked: Forked, tmp_path: Path, value: str) -> None:
+    run = forked("check", *files(tmp_path, ("config",)), environment={"RETENTLY_BASE_URL": value})
+    assert_one_sentence(run.sentence, "RETENTLY_BASE_URL")
+
+
+def test_there_are_many_of_them() -> None:
+    assert len(READS) + len(LINES) >= 80

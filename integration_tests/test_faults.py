@@ -1,0 +1,207 @@
+"""The table of answers, one by one, over real sockets, in real processes, with the log at its most talkative.
+
+The sandbox repeats the key in its errors, as servers have been seen to do; `call` searches all output for it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from integration_tests.conftest import Connector, Run, catalog_of
+from sandbox.app import CLIENT
+from sandbox.process import SandboxProcess
+from source_retently.context import Patience
+from source_retently.streams import STREAMS
+
+KEY = 'k3y/+of&the=faults,%20"\\-and-more-of-it'
+BUSY = {"credentials": {"api_key": KEY}, "requests_per_minute": 10_000}
+SHORT = Patience(connect=2, read=0.6, answer=0.8, retry=0.3, rate_limit=0.3)
+PATHS = {"customers": "nps/customers", "outbox": "nps/outbox", "nps": "nps/score"}
+NAMES = [stream().name for stream in STREAMS]
+CONFIG_ERROR, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
+
+TABLE: list[tuple[str, str, str]] = [
+    # fault, failure type, what the sentence says (the user's page has the same list)
+    ("400", SYSTEM, "refused the request for templates as malformed (HTTP 400)"),
+    ("401", CONFIG_ERROR, "does not accept the API key (HTTP 401)"),
+    ("403", CONFIG_ERROR, "no permission for the request for templates (HTTP 403)"),
+    ("404", CONFIG_ERROR, "knows nothing of the request for templates (HTTP 404)"),
+    ("408", TRANSIENT, "gave up waiting for the request for templates (HTTP 408)"),
+    ("409", SYSTEM, "unexpectedly (HTTP 409)"),
+    ("422", SYSTEM, "unexpectedly (HTTP 422)"),
+    ("429", TRANSIENT, "rate limit leaves no room"),
+    *(
+        (status, TRANSIENT, f"failed to answer the request for templates (HTTP {status})")
+        for status in ("500", "502", "503", "504")
+    ),
+    ("html", TRANSIENT, "with something that is not Retently's"),
+    ("half", TRANSIENT, "with something that is not Retently's"),
+    ("null", TRANSIENT, "with something that is not Retently's"),
+    ("shape", TRANSIENT, "with something that is not Retently's"),
+    ("deep", TRANSIENT, "with something that is not Retently's"),
+    ("error", TRANSIENT, "failed to answer the request for templates (HTTP 502)"),
+    ("redirect", CONFIG_ERROR, "sent the request for templates on to another address"),
+    ("reset", TRANSIENT, "broke off its answer"),
+    ("cut", TRANSIENT, "broke off its answer"),
+    ("hang", TRANSIENT, "did not answer the request for templates in time"),
+    ("drip", TRANSIENT, "did not answer the request for templates in time"),
+]
+PASSING = [fault for fault, failure_type, _ in TABLE if failure_type == TRANSIENT]
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[SandboxProcess]:
+    with SandboxProcess(
+        customers=40, companies=20, feedback=60, outbox=50, rate_limit=0, api_key=KEY, survey_id="always"
+    ) as own:
+        yield own
+
+
+def order(own: SandboxProcess, fault: str, **where: Any) -> None:
+    own.do({"faults": {"rate": 0}}, {"fault": fault, "times": 10**9, **where})
+
+
+def assert_told(run: Run, failure_type: str, said: str) -> None:
+    assert run.code == 1
+    assert run.stderr == ""
+    assert {error["failure_type"] for error in run.errors()} == {failure_type}
+    sentence = run.errors()[0]["message"]
+    assert said in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(("fault", "failure_type", "said"), TABLE, ids=[fault for fault, *_ in TABLE])
+def test_a_lasting_fault_fails_its_stream_and_no_other(
+    call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str
+) -> None:
+    order(own, fault, path="templates")
+    catalog = catalog_of("campaigns", "templates", "feedback")
+    run = call("read", own, config=BUSY, catalog=catalog, patience=SHORT, waits=False, options=("--debug",))
+    if fault in ("403", "404"):
+        assert run.code == 0
+        (warning,) = [log["message"] for log in run.of("LOG") if log["level"] == "WARN"]
+        assert warning.startswith("templates is skipped. ")
+        assert said in warning
+    else:
+        assert_told(run, failure_type, said)
+    assert not run.records("templates")
+    assert len(run.records("feedback")) == 60
+    assert len(run.records("campaigns")) == 6
+
+
+@pytest.mark.parametrize(("fault", "failure_type", "said"), TABLE, ids=[fault for fault, *_ in TABLE])
+def test_check_says_the_same(call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
+    order(own, fault)
+    run = call("check", own, config=BUSY, patience=SHORT, waits=False, options=("--debug",))
+    assert run.code == 0
+    assert run.messages[-1]["connectionStatus"]["status"] == "FAILED"
+    assert said.replace("templates", "customers") in run.sentence.replace(" (page 1)", "")
+
+
+@pytest.mark.parametrize("fault", ["403", "404"])
+def test_a_plan_that_includes_nothing_fails(call: Connector, own: SandboxProcess, fault: str) -> None:
+    order(own, fault)
+    run = call("read", own, patience=SHORT)
+    assert_told(run, CONFIG_ERROR, "Retently refused every stream of the connection")
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_passing_fault_on_any_stream_page_and_try_is_survived(call: Connector, own: SandboxProcess, fault: str) -> None:
+    """Each stream fails on its first try and on its second, and the long ones on their third page, too."""
+    tries = 1 if fault in ("hang", "drip") else 2  # these two take their time
+    own.do({"faults": {"rate": 0}}, *({"fault": fault, "path": PATHS.get(name, name), "times": tries} for name in NAMES))
+    own.do(*({"fault": fault, "path": path, "page": 3} for path in ("nps/customers", "feedback", "nps/outbox")))
+    patience = Patience(connect=2, read=0.6, answer=0.8, retry=30, rate_limit=30)
+    run = call("read", own, config={**own.config, "_page_size": 10}, patience=patience, waits=False)
+    assert run.code == 0, run.sentence
+    assert own.stats()["faults"] == tries * len(NAMES) + 3
+    for name, rows in own.stats()["rows"].items():
+        keys = [record.get("id") or record.get("campaignId") or record.get("metricsType") for record in run.records(name)]
+        assert len(keys) == len(set(keys)) == rows
+
+
+def test_a_key_that_is_withdrawn_in_the_middle(call: Connector, own: SandboxProcess) -> None:
+    order(own, "401", after=2)
+    run = call("read", own, config={**own.config, "_page_size": 10}, catalog=catalog_of("feedback"), options=("--debug",))
+    assert_told(run, CONFIG_ERROR, "does not accept the API key (HTTP 401)")
+    delivered = [record["id"] for record in run.records("feedback")]
+    assert len(delivered) == 20
+    own.do({"faults": {"rate": 0}})
+    resumed = call(
+        "read", own, catalog=catalog_of("feedback"), config={**own.config, "_page_size": 10}, state=run.last_states()
+    )
+    rest = [record["id"] for record in resumed.records("feedback")]
+    assert delivered + rest == [row["id"] for row in own.rows("feedback")]
+
+
+def test_an_access_token_that_is_withdrawn_in_the_middle_is_replaced(call: Connector, own: SandboxProcess) -> None:
+    own.do({"faults": {"rate": 0}}, {"fault": "401", "path": "feedback", "page": 3})
+    run = call("read", own, config={"credentials": CLIENT, "_page_size": 10}, catalog=catalog_of("feedback"))
+    assert run.code == 0
+    assert len(run.records("feedback")) == 60
+
+
+def test_an_access_token_that_is_never_accepted(call: Connector, own: SandboxProcess) -> None:
+    order(own, "401", path="feedback")
+    run = call("read", own, config={"credentials": CLIENT}, catalog=catalog_of("feedback"), options=("--debug",))
+    assert_told(run, CONFIG_ERROR, "does not accept the OAuth access token (HTTP 401)")
+
+
+TOKEN_TABLE = [
+    *(
+        (status, CONFIG_ERROR, f"does not accept the OAuth application's refresh token (HTTP {status})")
+        for status in ("400", "401", "403")
+    ),
+    *(
+        (fault, TRANSIENT, "the request for an OAuth token")
+        for fault in ("500", "503", "html", "half", "null", "deep", "reset", "cut", "hang", "drip")
+    ),
+    ("404", CONFIG_ERROR, "the request for an OAuth token"),
+    ("422", SYSTEM, "the request for an OAuth token"),
+    ("redirect", CONFIG_ERROR, "the request for an OAuth token"),
+]
+
+
+@pytest.mark.parametrize(("fault", "failure_type", "said"), TOKEN_TABLE, ids=[fault for fault, *_ in TOKEN_TABLE])
+def test_the_token_endpoint(call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
+    order(own, fault, path="oauth/token")
+    config = {"credentials": CLIENT}
+    run = call("read", own, config=config, catalog=catalog_of("campaigns"), patience=SHORT, waits=False, options=("--debug",))
+    assert_told(run, failure_type, said)
+    assert call("check", own, config=config, patience=SHORT).sentence == run.errors()[0]["message"]
+
+
+@pytest.mark.parametrize("token", ["two\\nlines", "café", "tab\\tbed", "", "{}"])
+def test_an_access_token_that_fits_no_header(call: Connector, own: SandboxProcess, token: str) -> None:
+    body = f'{{"access_token": "{token}", "expires_in": 600}}' if token != "{}" else '{"access_token": {}}'
+    order(own, "body", path="oauth/token", text=body)
+    run = call("check", own, config={"credentials": CLIENT}, patience=SHORT, options=("--debug",), secrets=("two\nlines",))
+    assert "the request for an OAuth token" in run.sentence
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "k",
+        "0",
+        "api_key=",
+        "a=b&c=d",
+        "100%",
+        "%41%42",
+        '"quoted"',
+        "'",
+        "\\",
+        "\\n",
+        "{}",
+        "<&>",
+        "Bearer",
+        "x" * 7000,
+        "/.-_~!$()*,;:@?#[]|^`",
+    ],
+)
+def test_a_key_of_any_visible_characters_works(call: Connector, key: str) -> None:
+    with SandboxProcess(customers=1, companies=1, feedback=1, outbox=1, api_key=key) as odd:
+        run = call("check", odd, options=("--debug",))
+        assert run.messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
