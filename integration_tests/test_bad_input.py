@@ -215,7 +215,18 @@ def test_command_lines(forked: Forked, tmp_path: Path, words: tuple[str, ...], s
     assert_one_sentence(run.sentence, said)
 
 
-@pytest.mark.parametrize("value", ["http://evil.example", "ftp://x", "https://user:pass@x", "nonsense", "https://x?key=1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://evil.example",
+        "ftp://x",
+        "https://user:pass@x",
+        "nonsense",
+        "https://x?key=1",
+        "https://a..b",
+        f"https://{'x' * 64}.example",
+    ],
+)
 def test_an_address_that_will_not_do(forked: Forked, tmp_path: Path, value: str) -> None:
     run = forked("check", *files(tmp_path, ("config",)), environment={"RETENTLY_BASE_URL": value})
     assert_one_sentence(run.sentence, "RETENTLY_BASE_URL")

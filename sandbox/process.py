@@ -21,6 +21,7 @@ class SandboxProcess:
         :param options: the command's options, with underscores
         """
         self._session = requests.Session()
+        self._session.trust_env = False  # no proxy, and no other authority
         self._session.verify = authority or True
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         self._process = subprocess.Popen(

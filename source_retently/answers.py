@@ -90,6 +90,12 @@ def meaning_of_status(status: int, *, oauth: bool = False) -> Meaning:
     return SERVER_FAULT if status >= 500 else REDIRECTED if 300 <= status < 400 else OTHER_STATUS
 
 
+NO_PROXY_ADDRESS = Meaning(
+    # The base URL was looked at before, so the address that does not do is the proxy's.
+    _FAIL,
+    _CONFIG,
+    "HTTPS_PROXY holds no address of a proxy to reach {host} by: write it as http://proxy.example:8080, or unset it.",
+)
 _EXCEPTIONS: tuple[tuple[type[Exception], Meaning], ...] = (
     # From the special to the general: several of them inherit from requests' ConnectionError.
     (
@@ -114,10 +120,8 @@ _EXCEPTIONS: tuple[tuple[type[Exception], Meaning], ...] = (
         Meaning(_RETRY, _TRANSIENT, "No connection to {host} for {what}: check the network and the name of the host."),
     ),
     (requests.exceptions.TooManyRedirects, REDIRECTED),
-    (
-        requests.exceptions.InvalidURL,
-        Meaning(_FAIL, _CONFIG, f"{{host}} is no address to send {{what}} to: correct {BASE_URL_VARIABLE}."),
-    ),
+    (requests.exceptions.InvalidURL, NO_PROXY_ADDRESS),
+    (requests.exceptions.InvalidSchema, NO_PROXY_ADDRESS),
 )
 BROKEN_OFF = Meaning(_RETRY, _TRANSIENT, "{host} broke off its answer to {what}: try again later.")
 

@@ -4,6 +4,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ssl import create_default_context
 from urllib.parse import urlsplit
 
 from airbyte_cdk.sources.message import MessageRepository
@@ -27,6 +28,7 @@ def base_url(environment: Mapping[str, str] = os.environ) -> str:
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
+        (host or "").encode("idna")  # as it will be on its way; refuses empty and endless parts
     except ValueError:
         raise ConfigError(f"{BASE_URL_VARIABLE} is not a URL: {remedy}") from None
     if url.scheme not in ("http", "https") or not host or url.query or url.fragment or url.username or url.password:
@@ -34,6 +36,22 @@ def base_url(environment: Mapping[str, str] = os.environ) -> str:
     if url.scheme == "http" and not _is_loopback(host):
         raise ConfigError(f"{BASE_URL_VARIABLE} must use https, or the key would travel in the open: {remedy}")
     return value.rstrip("/")
+
+
+def check_certificates(environment: Mapping[str, str] = os.environ) -> None:
+    """Sees to it that the certificates which requests was told to trust can be read; it would crash, or blame the network.
+
+    :raises ConfigError: when they can't
+    """
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if path := environment.get(variable):
+            try:
+                if os.path.isdir(path):
+                    create_default_context(capath=path)
+                else:
+                    create_default_context(cafile=path)
+            except OSError:  # an SSLError is one, too
+                raise ConfigError(f"{variable} names no file of certificates: correct it, or unset it.") from None
 
 
 def _is_loopback(host: str) -> bool:

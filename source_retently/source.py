@@ -27,7 +27,7 @@ from source_retently.answers import failure
 from source_retently.auth import authenticator
 from source_retently.budget import RateBudget
 from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, canonical, connection_specification
-from source_retently.context import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience
+from source_retently.context import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience, check_certificates
 from source_retently.streams import STREAMS, Customers
 from source_retently.streams.incremental import IncrementalStream, Window
 
@@ -94,6 +94,7 @@ class SourceRetently(AbstractSource):
     def _prepare(self, raw: Mapping[str, Any], patience: Patience) -> tuple[AuthBase, HttpContext, Config]:
         raw = canonical(raw)
         config = Config.parse(raw)
+        check_certificates()
         context = HttpContext(
             patience=patience,
             budget=RateBudget(config.requests_per_minute),
