@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test lint format bench chaos
+.PHONY: help demo sync test lint format bench chaos docs lock audit
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,15 @@ chaos: .venv/done ## 200 syncs under random faults; CHAOS_SEED says which
 
 bench: .venv/done ## measure speed, memory and requests against others; takes about 12 minutes
 	@$(BIN)/python -m benchmarks
+
+docs: .venv/done ## write the generated parts of the user's page
+	@$(BIN)/python -m docs.tables
+
+lock: .venv/done ## pin the image's dependencies, with hashes, to the newest that setup.py allows
+	@$(BIN)/uv pip compile setup.py --universal --python-version 3.10 --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
+
+audit: .venv/done ## look the pinned dependencies up among the known vulnerabilities; asks PyPI
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 
 format: .venv/done ## bring the code into the house's style
 	@$(BIN)/ruff format --quiet .

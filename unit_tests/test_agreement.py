@@ -1,13 +1,17 @@
 """One truth each: copies of the version, the stream list and the defaults agree with it."""
 
 import re
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
+from docs.tables import OCCASIONS, PAGE, page
+from source_retently import answers
+from source_retently.answers import Meaning
 from source_retently.config import connection_specification
 from source_retently.streams import STREAMS
 
@@ -44,6 +48,25 @@ def test_the_docs_state_the_defaults() -> None:
     for name, field in properties.items():
         if "default" in field:
             assert f"`{name}` (default {field['default']})" in page
+
+
+def test_the_generated_parts_of_the_docs_are_fresh() -> None:
+    assert page() == PAGE.read_text(encoding="utf-8"), "run make docs"
+
+
+def test_the_docs_have_every_answer_and_its_sentence() -> None:
+    meanings = [*answers.STATUS_MEANINGS.values(), *(meaning for _, meaning in answers._EXCEPTIONS)]
+    meanings += [value for value in vars(answers).values() if isinstance(value, Meaning) and value is not answers.SUCCESS]
+    assert set(meanings) == {meaning for _, meaning in OCCASIONS}
+
+
+def test_the_lock_fits_what_the_package_asks_for() -> None:
+    locked = dict(re.findall(r"^([a-z0-9_.-]+)==([^ ]+)", text("requirements.lock"), re.MULTILINE))
+    wanted = [Requirement(line) for line in requires("airbyte-source-retently") or []]
+    for requirement in wanted:
+        if requirement.marker is None:
+            assert requirement.specifier.contains(locked[requirement.name])
+    assert text("requirements.lock").count("--hash=sha256:") > len(locked)
 
 
 def test_suggested_streams_exist(metadata: dict[str, Any]) -> None:

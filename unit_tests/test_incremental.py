@@ -266,3 +266,15 @@ def test_however_often_a_sync_is_killed_nothing_is_lost_and_one_page_at_most_com
         assert len(set(delivered) & set(again)) <= page_size
     newest = max([row[field] for row in rows if row["id"] in wanted] + ([at] if at else []), default=None)
     assert (states[-1] if states else {}) == ({field: newest} if newest else {})
+
+
+def test_the_first_day_of_all_has_no_day_before(api: responses.RequestsMock) -> None:
+    first = "0001-01-01T00:00:00.000Z"
+    account = Api(Feedback, [{"id": "a", "createdDate": first}], filters=False)
+    api.add_callback(responses.GET, f"{API}feedback", account)
+    window = Window(start_date=datetime(1, 1, 1, tzinfo=timezone.utc), lookback=timedelta(0))
+    for state in ({}, {"createdDate": first}):
+        ids, states = sync(Feedback(ApiKeyAuthenticator(KEY), window=window), state)
+        assert ids == ["a"]
+        assert states[-1] == {"createdDate": first}
+    assert all("startDate" not in query for query in account.asked)

@@ -170,6 +170,15 @@ def test_rows_that_come_and_go_meanwhile_lose_and_double_none(
     assert len(found) == len(set(found))
 
 
+@pytest.mark.parametrize(
+    "numbers", [{"total": -1}, {"pages": -3}, {"total": True}, {"total": "3"}, {"pages": None}, {"total": 2.5}]
+)
+def test_a_list_whose_numbers_are_none_is_read_to_its_end(api: responses.RequestsMock, numbers: dict[str, Any]) -> None:
+    for ids in (["1", "2"], ["3"], []):
+        api.get(f"{API}companies", json={"data": {"companies": [{"id": name} for name in ids], **numbers}})
+    assert [record["id"] for record in read(Companies(AUTH))] == ["1", "2", "3"]
+
+
 def test_paging_numbers_beside_data_count_and_where_there_are_none_an_empty_page_ends(api: responses.RequestsMock) -> None:
     first, second = rows(3)[:2], rows(3)[2:]
     api.get(f"{API}companies", json={"pages": 2, "total": 3, "data": {"companies": first}})

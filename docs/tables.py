@@ -1,0 +1,75 @@
+"""Writes the parts of the user's page that follow from the code: `make docs`. A test fails when they are stale.
+
+A part stands between `<!-- generated: name -->` and `<!-- end of name -->`.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import requests
+from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
+
+from source_retently import answers
+from source_retently.answers import Meaning
+
+PAGE = Path(__file__).parent / "integrations/sources/retently.md"
+
+OCCASIONS: tuple[tuple[str, Meaning], ...] = (
+    ("200 with HTML, half a JSON, `data: null` or another shape", answers.NOT_RETENTLY),
+    ("a redirect to another host; the key does not travel", answers.REDIRECTED),
+    ("400", answers.meaning_of_status(400)),
+    ("401, API key", answers.meaning_of_status(401)),
+    ("401, OAuth, again with a new token", answers.meaning_of_status(401, oauth=True)),
+    ("403", answers.meaning_of_status(403)),
+    ("404", answers.meaning_of_status(404)),
+    ("408", answers.meaning_of_status(408)),
+    ("429", answers.meaning_of_status(429)),
+    ("409, 422 and other 4xx", answers.meaning_of_status(422)),
+    ("500, 502, 503, 504 and other 5xx", answers.meaning_of_status(503)),
+    ("no connection, name not resolved", answers.meaning_of_exception(requests.exceptions.ConnectionError())),
+    ("cut off or reset within the answer", answers.meaning_of_exception(requests.exceptions.ChunkedEncodingError())),
+    ("no answer, or one that drips", answers.meaning_of_exception(requests.exceptions.ReadTimeout())),
+    ("TLS: unknown authority, wrong name, expired", answers.meaning_of_exception(requests.exceptions.SSLError())),
+    ("proxy refuses or is not there", answers.meaning_of_exception(requests.exceptions.ProxyError())),
+    ("proxy's address is none", answers.meaning_of_exception(requests.exceptions.InvalidProxyURL())),
+)
+RETRIES = {
+    answers.meaning_of_status(400): "with 100 rows a page, or a page back at the end of a list",
+    answers.meaning_of_status(403): "no; the stream is skipped",
+    answers.meaning_of_status(404): "no; the stream is skipped",
+    answers.meaning_of_status(401, oauth=True): "once, with a new token",
+    answers.meaning_of_status(429): "as the answer says, else after a minute; until 10 minutes without a success",
+}
+
+
+def answer_table() -> str:
+    rows = ["| Answer | Tried again | Failure | The sentence |", "|---|---|---|---|"]
+    for occasion, meaning in OCCASIONS:
+        sentence = meaning.sentence.format(
+            host="app.retently.com", what="the request for feedback (page 3)", status="503" if "5xx" in occasion else "422"
+        )
+        retried = RETRIES.get(meaning, "no" if meaning.action is ResponseAction.FAIL else "for 5 minutes")
+        kind = meaning.failure_type.value if meaning.failure_type else ""
+        rows.append(f"| {occasion} | {retried} | `{kind}` | {sentence} |")
+    return "\n".join(rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {"answers": answer_table}
+
+
+def page() -> str:
+    """The user's page as it should be."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, part in PARTS.items():
+        start, end = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
+        pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+        if not pattern.search(text):
+            sys.exit(f"{PAGE} has no place for {name}: put {start} and {end} into it.")
+        text = pattern.sub(lambda _, part=part, start=start, end=end: f"{start}\n\n{part()}\n\n{end}", text)  # type: ignore[misc]
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
