@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test lint format bench chaos docs lock audit
+.PHONY: help demo sync test lint format bench chaos docker docs lock audit
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ lint: .venv/done ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docker: .venv/done ## build the image, and run it as the platform does
+	@integration_tests/container.sh
 
 chaos: .venv/done ## 200 syncs under random faults; CHAOS_SEED says which
 	@mkdir -p out

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -36,7 +37,9 @@ class Broken(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._kind == "hang":
-            await asyncio.sleep(30)
+            with suppress(asyncio.TimeoutError):
+                while (await asyncio.wait_for(receive(), 30))["type"] != "http.disconnect":
+                    pass
         if self._kind == "redirect":
             elsewhere = [(b"location", self._location.encode()), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 302, "headers": elsewhere})

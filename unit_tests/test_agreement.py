@@ -36,6 +36,12 @@ def test_setup_py_is_the_only_source_of_the_version(metadata: dict[str, Any]) ->
     assert re.findall(r"^\| (\d+\.\d+\.\d+) +\|", text("docs/integrations/sources/retently.md"), re.MULTILINE)[0] == VERSION
 
 
+def test_the_image_says_so_too(metadata: dict[str, Any]) -> None:
+    dockerfile = text("Dockerfile")
+    assert f"io.airbyte.version={VERSION} io.airbyte.name={metadata['dockerRepository']}" in dockerfile
+    assert f"ARG BASE_IMAGE={metadata['connectorBuildOptions']['baseImage']}\n" in dockerfile
+
+
 def test_the_docs_list_every_stream() -> None:
     page = text("docs/integrations/sources/retently.md")
     section = page.split("## Supported Streams")[1].split("\n## ")[0]
