@@ -23,6 +23,7 @@ setup(
         "demo": ["airbyte>=0.71,<1", "rich>=13,<16"],
         "test": [
             CDK.replace("airbyte-cdk", "airbyte-cdk[dev]"),
+            "airbyte-connector-models>=0.1.12,<1",
             "hypothesis>=6.130,<7",
             "jsonschema>=4.23,<5",
             "mypy>=1.15,<3",

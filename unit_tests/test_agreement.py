@@ -4,15 +4,18 @@ import re
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from airbyte_connector_models.metadata.v0.connector_metadata_definition_v0 import ConnectorMetadataDefinitionV0
 from packaging.requirements import Requirement
 
 from docs.tables import OCCASIONS, PAGE, page
 from source_retently import answers
 from source_retently.answers import Meaning
-from source_retently.config import connection_specification
+from source_retently.config import DOCUMENTATION_URL, connection_specification
+from source_retently.context import DEFAULT_BASE_URL
 from source_retently.streams import STREAMS
 
 ROOT = Path(__file__).parent.parent
@@ -75,5 +78,20 @@ def test_the_lock_fits_what_the_package_asks_for() -> None:
     assert text("requirements.lock").count("--hash=sha256:") > len(locked)
 
 
-def test_suggested_streams_exist(metadata: dict[str, Any]) -> None:
+def test_the_metadata_is_what_the_registry_takes(metadata: dict[str, Any]) -> None:
+    ConnectorMetadataDefinitionV0.model_validate(yaml.safe_load(text("metadata.yaml")))
+    assert metadata["definitionId"] == "db04ecd1-42e7-4115-9cec-95812905c626"  # Airbyte's for Retently, whatever the version
+    assert metadata["documentationUrl"] == DOCUMENTATION_URL
+    assert metadata["allowedHosts"]["hosts"] == [urlsplit(DEFAULT_BASE_URL).hostname]
     assert set(metadata["suggestedStreams"]["streams"]) <= NAMES
+    width, height = re.findall(r'viewBox="0 0 (\d+) (\d+)"', text(metadata["icon"]))[0]
+    assert width == height
+
+
+def test_breaking_changes_have_their_page(metadata: dict[str, Any]) -> None:
+    page = text("docs/integrations/sources/retently-migrations.md")
+    for breaking, change in metadata["releases"]["breakingChanges"].items():
+        assert f"## Upgrading to {breaking}" in page
+        impacted = {name for impact in change["scopedImpact"] for name in impact["impactedScopes"]}
+        assert impacted == set(re.findall(r"^\| `(\w+)` .*\| clear \|$", page, re.MULTILINE))
+        assert impacted <= NAMES

@@ -1,0 +1,58 @@
+"""The pytest plugin of the tutorial's command: `python -m pytest integration_tests -p integration_tests.acceptance`.
+
+It brings the hooks of airbyte-cdk's standard tests, and an account for them: the sandbox, or with RETENTLY_LIVE=1 the real
+account of secrets/config.json, which takes the place of every configuration that should work.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from airbyte_cdk.test.models import ConnectorTestScenario
+from airbyte_cdk.test.models.scenario import ScenarioCommand
+
+from sandbox.process import SandboxProcess
+
+pytest_plugins = ("airbyte_cdk.test.standard_tests.pytest_hooks",)
+
+LIVE = os.environ.get("RETENTLY_LIVE") == "1"
+COMMANDS: dict[str, ScenarioCommand] = {
+    "test_config_matches_spec": "spec",
+    "test_check": "check",
+    "test_discover": "discover",
+    "test_basic_read": "read",
+    "test_fail_read_with_bad_catalog": "read",
+}
+
+
+@pytest.fixture(scope="session")
+def connector_setup() -> Iterator[None]:
+    """The account, for as long as the standard tests run."""
+    if LIVE:
+        yield
+        return
+    with SandboxProcess(customers=30, companies=8, feedback=40, outbox=35) as sandbox, pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.environment.items():
+            patch.setenv(name, value)
+        yield
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what does not apply, and says what can't run."""
+    for item in items:
+        if item.name.startswith("test_docker_image"):
+            reason = "needs Airbyte's registry of images, and of specs; `make docker` tests the image"
+            item.add_marker(pytest.mark.skip(reason=f"{item.name.split('[')[0]}: {reason}"))
+    senseless = [item for item in items if not _applies(item)]
+    config.hook.pytest_deselected(items=senseless)
+    items[:] = [item for item in items if item not in senseless]
+
+
+def _applies(item: pytest.Item) -> bool:
+    """Whether a standard test has a meaning for its configuration; the kit would skip it."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    scenario = parameters.get("scenario")
+    if not isinstance(scenario, ConnectorTestScenario):
+        return True
+    command = COMMANDS.get(getattr(item, "originalname", ""))
+    return scenario.id == "token" if command is None else scenario.runs(command)
