@@ -20,10 +20,11 @@ setup(
     install_requires=[CDK],
     extras_require={
         "sandbox": ["starlette>=0.46,<2", "uvicorn>=0.34,<1"],
-        "demo": ["airbyte>=0.71,<1", "rich>=13,<16"],
+        "demo": ["airbyte>=0.71,<1", "matplotlib>=3.9,<4", "rich>=13,<16"],
         "test": [
             CDK.replace("airbyte-cdk", "airbyte-cdk[dev]"),
             "airbyte-connector-models>=0.1.12,<1",
+            "airbyte-serverless>=0.37,<1",
             "hypothesis>=6.130,<7",
             "jsonschema>=4.23,<5",
             "mypy>=1.15,<3",

@@ -6,6 +6,7 @@ A part stands between `<!-- generated: name -->` and `<!-- end of name -->`.
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -13,6 +14,8 @@ from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
 
 from source_retently import answers
 from source_retently.answers import Meaning
+from source_retently.config import connection_specification
+from source_retently.streams import STREAMS, RetentlyStream
 
 PAGE = Path(__file__).parent / "integrations/sources/retently.md"
 
@@ -56,7 +59,42 @@ def answer_table() -> str:
     return "\n".join(rows)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"answers": answer_table}
+def option_table() -> str:
+    rows = ["| Option | Default | Meaning |", "|---|---|---|"]
+    for name, option in connection_specification()["properties"].items():
+        default = option.get("default", "required" if name == "credentials" else "none")
+        rows.append(f"| `{name}` | {default} | {option['description']} |")
+    return "\n".join(rows)
+
+
+def stream_table() -> str:
+    rows = ["| Stream | A row is | Key | Cursor | Sync modes | Endpoint |", "|---|---|---|---|---|---|"]
+    for stream in STREAMS:
+        made = stream()
+        description = made.get_json_schema()["description"].removeprefix("One row").lstrip(" :").rstrip(".")
+        cursor = f"`{made.cursor_field}`" if made.supports_incremental else ""
+        modes = "full refresh, incremental" if made.supports_incremental else "full refresh"
+        rows.append(
+            f"| [`{made.name}`](#{made.name}) | {description} | `{made.primary_key}` | {cursor} | {modes} | `{made.path()}` |"
+        )
+    return "\n".join(rows)
+
+
+def field_table(stream: type[RetentlyStream]) -> str:
+    made = stream()
+    rows = ["| Field | Type | Meaning |", "|---|---|---|"]
+    for name, field in made.get_json_schema()["properties"].items():
+        kind = "date-time" if field.get("format") == "date-time" else next(kind for kind in field["type"] if kind != "null")
+        rows.append(f"| `{name}` | {kind} | {field['description']} |")
+    return "\n".join(rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "answers": answer_table,
+    "options": option_table,
+    "streams": stream_table,
+    **{f"fields of {stream().name}": partial(field_table, stream) for stream in STREAMS},
+}
 
 
 def page() -> str:

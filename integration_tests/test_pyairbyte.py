@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import duckdb
 
+from docs.tables import PAGE
 from integration_tests.conftest import ROOT
 from sandbox.process import SandboxProcess
+from source_retently.streams import STREAMS
 
 KINDS = {
     "customers": ("id", "jobTitle"),
@@ -20,10 +23,10 @@ KINDS = {
 }
 
 
-def sync(sandbox: SandboxProcess, work: Path) -> str:
+def sync(sandbox: SandboxProcess, work: Path, *options: str) -> str:
     """One call of the program behind `make sync`, in a process of its own: PyAirbyte's libraries warn a great deal."""
     (work / "config.json").write_text(json.dumps(sandbox.config), encoding="utf-8")
-    words = ["--config", str(work / "config.json"), "--out", str(work / "retently.duckdb")]
+    words = ["--config", str(work / "config.json"), "--out", str(work / "retently.duckdb"), *options]
     ended = subprocess.run(
         [sys.executable, "examples/to_duckdb.py", *words],
         check=True,
@@ -47,6 +50,11 @@ def in_the_api(sandbox: SandboxProcess) -> dict[str, set[tuple[Any, ...]]]:
     return {kind: {(row[key], row[value]) for row in sandbox.rows(kind)} for kind, (key, value) in KINDS.items()}
 
 
+def rows_in(output: str) -> dict[str, int]:
+    """What the program says is in DuckDB, by stream."""
+    return {name: int(rows.replace(",", "")) for name, rows in re.findall(r"^(\w+) +([\d,]+)$", output, re.MULTILINE)}
+
+
 def test_two_reads_the_second_incremental(tmp_path: Path) -> None:
     with SandboxProcess(customers=1300, companies=60, feedback=2100, outbox=1500, survey_id="always") as sandbox:
         first = sync(sandbox, tmp_path)
@@ -64,4 +72,37 @@ def test_two_reads_the_second_incremental(tmp_path: Path) -> None:
         second = sync(sandbox, tmp_path)
         assert landed(tmp_path) == in_the_api(sandbox)
         # Every full-refresh stream is read again, the others bring what is new and the days of the window.
+        assert rows_in(second) == sandbox.stats()["rows"]
         assert 78 < int(second.split(" rows arrived")[0].rsplit("\n", 1)[-1].replace(",", "")) < 200
+        assert_the_queries_of_the_docs_run(tmp_path)
+        # Rows that were deleted go with a full refresh, not before.
+        sandbox.do({"kind": "feedback", "delete": [0, 1, 2]}, {"kind": "companies", "delete": [5]})
+        third = sync(sandbox, tmp_path, "--full")
+        assert "incremental sync" not in third
+        assert rows_in(third) == sandbox.stats()["rows"]
+        assert landed(tmp_path) == in_the_api(sandbox)
+        assert_the_score_can_be_seen(tmp_path, sandbox)
+
+
+def assert_the_score_can_be_seen(work: Path, sandbox: SandboxProcess) -> None:
+    """The example's table adds up to what the API holds, and its picture is one."""
+    picture = work / "nps.png"
+    words = ["--database", str(work / "retently.duckdb"), "--out", str(picture)]
+    ended = subprocess.run(
+        [sys.executable, "examples/nps_by_month.py", *words], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    months = re.findall(r"^(\d{4}-\d\d) +(\d+) +(\d+) +(\d+) +(-?\d+)$", ended.stdout, re.MULTILINE)
+    answers = [row["score"] for row in sandbox.rows("feedback") if row["metricsType"] == "NPS" and not row["isBogus"]]
+    assert sum(int(responses) for _, responses, *_ in months) == len(answers)
+    assert sum(int(promoters) for _, _, promoters, *_ in months) == sum(score >= 9 for score in answers)
+    assert sum(int(detractors) for *_, detractors, _ in months) == sum(score <= 6 for score in answers)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def assert_the_queries_of_the_docs_run(work: Path) -> None:
+    """Each has an answer, on the tables as they land."""
+    queries = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(queries) == 2 * len(STREAMS)
+    with duckdb.connect(str(work / "retently.duckdb")) as connection:
+        for query in queries:
+            assert connection.sql(query).fetchall(), query

@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from examples.nps_by_month import draw, nps_by_month, show
 from examples.to_duckdb import sync
+from sandbox.data import FIRST_DAY, SPAN
 from sandbox.process import SandboxProcess
 
 OUT = Path("out")
@@ -39,6 +42,7 @@ def main() -> None:
         for stream in _command(sandbox, config, "discover")["catalog"]["streams"]:
             print(f"{stream['name']:<12}{' and '.join(stream['supported_sync_modes'])}")
         is_right = True
+        last_hour = int((FIRST_DAY + SPAN - timedelta(hours=1)).timestamp() * 1000)
         for title in ("First sync: everything", "Second sync: what is new or changed"):
             console.rule(title)
             sandbox.do({"reset": True})
@@ -47,11 +51,16 @@ def main() -> None:
             stats = sandbox.stats()
             is_right &= _show(console, rows, stats["rows"], stats["requests"], time.monotonic() - started)
             sandbox.do(
-                {"kind": "feedback", "insert": 5},
-                {"kind": "outbox", "insert": 12},
+                {"kind": "feedback", "insert": 5, "when": last_hour},
+                {"kind": "outbox", "insert": 12, "when": last_hour},
                 {"kind": "customers", "insert": 2},
                 {"kind": "customers", "change": 3, "values": {"jobTitle": "Chief Happiness Officer"}},
             )
+        console.rule("What the customers say: the Net Promoter Score of the last twelve months")
+        months = nps_by_month(database)
+        show(months[-12:])
+        draw(months, OUT / "nps_by_month.png")
+        print(f"The picture of all {len(months)} months is in {OUT / 'nps_by_month.png'}.")
     print(f"The rows are in {database}." if is_right else "DuckDB and the API differ: the demo failed.")
     sys.exit(0 if is_right else 1)
 

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from docs.tables import OCCASIONS, PAGE, page
 from source_retently import answers
 from source_retently.answers import Meaning
-from source_retently.config import DOCUMENTATION_URL, connection_specification
+from source_retently.config import DOCUMENTATION_URL
 from source_retently.context import DEFAULT_BASE_URL
 from source_retently.streams import STREAMS
 
@@ -45,18 +45,30 @@ def test_the_image_says_so_too(metadata: dict[str, Any]) -> None:
     assert f"ARG BASE_IMAGE={metadata['connectorBuildOptions']['baseImage']}\n" in dockerfile
 
 
-def test_the_docs_list_every_stream() -> None:
-    page = text("docs/integrations/sources/retently.md")
-    section = page.split("## Supported Streams")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == NAMES
+def test_the_docs_have_their_headers_in_airbytes_order() -> None:
+    headers = re.findall(r"^(## .*|### For .*|### Performance .*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert headers == [
+        "## Prerequisites",
+        "## Setup guide",
+        "## Set up Retently",
+        "### For Airbyte Cloud:",
+        "### For Airbyte Open Source:",
+        "## Supported sync modes",
+        "## Supported Streams",
+        "### Performance considerations",
+        "## Data type map",
+        "## Limitations & Troubleshooting",
+        "## Changelog",
+    ]
 
 
-def test_the_docs_state_the_defaults() -> None:
-    properties = connection_specification()["properties"]
-    page = text("docs/integrations/sources/retently.md")
-    for name, field in properties.items():
-        if "default" in field:
-            assert f"`{name}` (default {field['default']})" in page
+def test_every_stream_has_its_section_with_fields_and_two_queries() -> None:
+    streams = PAGE.read_text(encoding="utf-8").split("## Supported Streams")[1].split("### Performance")[0]
+    sections = {section.split("\n")[0]: section for section in streams.split("\n### ")[1:]}
+    assert list(sections) == [stream().name for stream in STREAMS]
+    for name, section in sections.items():
+        assert f"<!-- generated: fields of {name} -->" in section
+        assert section.count("```sql") == 2
 
 
 def test_the_generated_parts_of_the_docs_are_fresh() -> None:

@@ -33,6 +33,7 @@ def test_a_schema_is_draft_07_and_says_what_each_field_is(file: Path) -> None:
     Draft7Validator.check_schema(schema)
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
     assert schema["additionalProperties"] is True
+    assert schema["description"].startswith("One row")
     for path, field in fields(schema):
         assert field["description"].endswith("."), path
         assert "null" in field.get("type", ["null"]), path

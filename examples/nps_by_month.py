@@ -1,0 +1,83 @@
+"""The Net Promoter Score of each month, from the DuckDB file that examples/to_duckdb.py writes: a table and a picture.
+
+python examples/nps_by_month.py --database out/retently.duckdb --out out/nps_by_month.png
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from matplotlib.figure import Figure
+
+QUERY = """
+    select strftime(date_trunc('month', "createdDate"), '%Y-%m') as month,
+           count(*) as responses,
+           count(*) filter (score >= 9) as promoters,
+           count(*) filter (score <= 6) as detractors,
+           round(100.0 * (promoters - detractors) / responses) as nps
+    from feedback
+    where "metricsType" = 'NPS' and score is not null and not coalesce("isBogus", false)
+    group by month
+    order by month
+"""
+
+
+Month = tuple[str, int, int, int, float]
+"""Month, responses, promoters (9 and 10), detractors (0 to 6) and the score (-100 to 100)."""
+
+
+def nps_by_month(database: Path) -> list[Month]:
+    """The months with responses, the oldest first."""
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("set timezone = 'UTC'")
+        months: list[Month] = connection.sql(QUERY).fetchall()
+        return months
+
+
+def draw(months: list[Month], path: Path) -> None:
+    """Draws the score as a line over the number of responses as bars, and writes it as PNG."""
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    counts = figure.subplots()
+    places = range(len(months))
+    counts.bar(places, [row[1] for row in months], color="#d7e3ee", label="responses")
+    counts.set_ylim(0, 3 * max(row[1] for row in months))  # the bars keep to the lower third, the line is what matters
+    counts.set_ylabel("responses")
+    counts.set_xticks(places, [row[0] for row in months], rotation=60)
+    scores = counts.twinx()
+    scores.plot(places, [row[4] for row in months], color="#1f3a5f", marker="o", label="NPS")
+    scores.axhline(0, color="#999999", linewidth=0.8)
+    scores.set_ylim(-100, 100)
+    scores.set_ylabel("Net Promoter Score")
+    for axes in (counts, scores):
+        axes.spines["top"].set_visible(False)
+    counts.set_title("Net Promoter Score by month", loc="left", fontweight="bold")
+    handles: list[Any] = [*counts.get_legend_handles_labels()[0], *scores.get_legend_handles_labels()[0]]
+    counts.legend(handles, ["responses", "NPS"], loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The Net Promoter Score of each month.")
+    parser.add_argument("--database", type=Path, default=Path("out/retently.duckdb"))
+    parser.add_argument("--out", type=Path, default=Path("out/nps_by_month.png"))
+    chosen = parser.parse_args()
+    if not chosen.database.exists():
+        sys.exit(f"{chosen.database} is missing: run make demo or make sync first.")
+    months = nps_by_month(chosen.database)
+    if not months:
+        sys.exit("There is no answered NPS survey in it yet, so there is nothing to show.")
+    show(months)
+    draw(months, chosen.out)
+    print(f"The picture is in {chosen.out}.")
+
+
+def show(months: list[Month]) -> None:
+    print(f"{'month':<9}{'responses':>10}{'promoters':>11}{'detractors':>12}{'NPS':>6}")
+    for month, responses, promoters, detractors, score in months:
+        print(f"{month:<9}{responses:>10,}{promoters:>11,}{detractors:>12,}{score:>6.0f}")
+
+
+if __name__ == "__main__":
+    main()
