@@ -25,6 +25,7 @@ setup(
             CDK.replace("airbyte-cdk", "airbyte-cdk[dev]"),
             "airbyte-connector-models>=0.1.12,<1",
             "airbyte-serverless>=0.37,<1",
+            "dagster>=1.9,<2",
             "hypothesis>=6.130,<7",
             "jsonschema>=4.23,<5",
             "mypy>=1.15,<3",
