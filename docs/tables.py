@@ -1,9 +1,8 @@
-"""Writes the parts of the user's page that follow from the code: `make docs`. A test fails when they are stale.
+"""Writes the parts of the documentation that follow from the code: `make docs`. A test fails when they are stale.
 
 A part stands between `<!-- generated: name -->` and `<!-- end of name -->`.
 """
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,12 +11,14 @@ from pathlib import Path
 import requests
 from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
 
+from docs.erd.relations import draw, relation_table
 from source_retently import answers
 from source_retently.answers import Meaning
 from source_retently.config import connection_specification
 from source_retently.streams import STREAMS, RetentlyStream
 
 PAGE = Path(__file__).parent / "integrations/sources/retently.md"
+ERD = Path(__file__).parent / "erd/README.md"
 
 OCCASIONS: tuple[tuple[str, Meaning], ...] = (
     ("200 with HTML, half a JSON, `data: null` or another shape", answers.NOT_RETENTLY),
@@ -97,17 +98,21 @@ PARTS: Mapping[str, Callable[[], str]] = {
 }
 
 
-def page() -> str:
-    """The user's page as it should be."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, part in PARTS.items():
+def fresh(path: Path, parts: Mapping[str, Callable[[], str]]) -> str:
+    """The text of a page as it should be."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in parts.items():
         start, end = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
-        pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-        if not pattern.search(text):
-            sys.exit(f"{PAGE} has no place for {name}: put {start} and {end} into it.")
-        text = pattern.sub(lambda _, part=part, start=start, end=end: f"{start}\n\n{part()}\n\n{end}", text)  # type: ignore[misc]
+        before, found, rest = text.partition(start)
+        if not found or end not in rest:
+            sys.exit(f"{path} has no place for {name}: put {start} and {end} into it.")
+        text = f"{before}{start}\n\n{part()}\n\n{end}{rest.partition(end)[2]}"
     return text
 
 
+PAGES = {PAGE: PARTS, ERD: {"relations": relation_table}}
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for path, parts in PAGES.items():
+        path.write_text(fresh(path, parts), encoding="utf-8")
+    draw(ERD.parent / "streams.png")

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from docs.erd.relations import RELATIONS
 from docs.tables import PAGE
 from integration_tests.conftest import ROOT
 from sandbox.process import SandboxProcess
@@ -75,6 +76,7 @@ def test_two_reads_the_second_incremental(tmp_path: Path) -> None:
         assert rows_in(second) == sandbox.stats()["rows"]
         assert 78 < int(second.split(" rows arrived")[0].rsplit("\n", 1)[-1].replace(",", "")) < 200
         assert_the_queries_of_the_docs_run(tmp_path)
+        assert_the_streams_join(tmp_path)
         # Rows that were deleted go with a full refresh, not before.
         sandbox.do({"kind": "feedback", "delete": [0, 1, 2]}, {"kind": "companies", "delete": [5]})
         third = sync(sandbox, tmp_path, "--full")
@@ -97,6 +99,16 @@ def assert_the_score_can_be_seen(work: Path, sandbox: SandboxProcess) -> None:
     assert sum(int(promoters) for _, _, promoters, *_ in months) == sum(score >= 9 for score in answers)
     assert sum(int(detractors) for *_, detractors, _ in months) == sum(score <= 6 for score in answers)
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def assert_the_streams_join(work: Path) -> None:
+    """Every field that leads to another stream leads to a row of it, and there are such fields."""
+    with duckdb.connect(str(work / "retently.duckdb")) as connection:
+        for child, parent, _ in RELATIONS:
+            (stream, field), (other, key) = child.split("."), parent.split(".")
+            query = f'select count("{field}"), count("{field}") filter ("{field}" not in (select "{key}" from {other})) from {stream}'
+            assert (found := connection.sql(query).fetchall()[0])[0] > 0, child
+            assert found[1] == 0, child
 
 
 def assert_the_queries_of_the_docs_run(work: Path) -> None:

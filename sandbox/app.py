@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.data import CAMPAIGNS, Row
+from sandbox.data import METRICS, QUESTIONS, SUPPRESSED_DOMAINS, SUPPRESSED_EMAILS, Row, trend_groups, trends_of
 from sandbox.faults import Faults
 from sandbox.store import Collection, Store
 from sandbox.switches import Switches
@@ -30,6 +30,8 @@ PATHS = {
     "/nps/outbox": "outbox",
 }
 ARRAYS = {"customers": "subscribers", "companies": "companies", "feedback": "responses", "outbox": "surveys"}
+DEFAULT_RANGE = {"startDate": "2026-05-01", "endDate": "2026-05-31"}
+"""Which days reports cover when they are not told (2.12: undocumented)."""
 DEFAULT_SORT = {"outbox": "surveyCreatedDate"}
 
 
@@ -74,6 +76,11 @@ class Sandbox:
             Route("/api/v2/nps/campaigns", self._campaigns),
             Route("/api/v2/templates", self._templates),
             Route("/api/v2/nps/templates", self._templates),
+            Route("/api/v2/templates/{id}", self._template),
+            Route("/api/v2/trends", self._trend_groups),
+            Route("/api/v2/trends/", self._trend_groups),
+            Route("/api/v2/trends/{id}", self._trends),
+            Route("/api/v2/suppressions/{kind}", self._suppressions),
             Route("/api/v2/reports", self._reports),
             Route("/api/v2/reports/", self._reports),
             Route("/api/v2/{metric:str}/score", self._score),
@@ -228,17 +235,19 @@ class Sandbox:
     async def _reports(self, request: Request) -> Response:
         await self._admit(request)
         reports = []
+        start, end = (request.query_params.get(name, default) for name, default in DEFAULT_RANGE.items())
         for campaign in self.store.account.campaigns():
             counts = self._counts(campaign["metric"])
             figures = {name: counts[name] for name in ("promoters", "passives", "detractors", "total", "score")}
             day = {"day": "2026-05-31", **figures, "ratingDistribution": counts["ratingDistribution"]}
             stats = {"first": {**day, "skipped": 0}, "last": {**day, "skipped": 1}}
+            trend = [{**day, "day": name} for name in (f"2026-{month:02d}-28" for month in range(1, 6)) if start <= name <= end]
             reports.append(
                 {
                     "campaignId": campaign["id"],
                     **{name: campaign[name] for name in ("name", "isActive", "metric", "type", "channel")},
                     "score": None,
-                    "trend": [day],
+                    "trend": trend,
                     "last": figures,
                     "deliveryStats": {"totalCount": 100, "opened": 40, "responded": 20, "optedOut": 1, "isBounced": 2},
                     "questionsStats": [
@@ -275,8 +284,10 @@ class Sandbox:
     async def _score(self, request: Request) -> Response:
         await self._admit(request)
         metric = request.path_params["metric"].upper()
-        if metric not in {campaign[1] for campaign in CAMPAIGNS}:
+        if metric not in METRICS:
             raise ApiError(404, "Not found")
+        if metric != "NPS" and self.switches.metrics == "nps":
+            return self._never_surveyed(metric)
         counts = self._counts(metric)
         total = counts["total"]
         share = {name: round(100 * counts[name] / total) if total else 0 for name in ("promoters", "passives", "detractors")}
@@ -296,8 +307,45 @@ class Sandbox:
                 del body[name]
         return self._answer({"message": "Success.", "code": 200, "data": body})
 
+    def _never_surveyed(self, metric: str) -> Response:
+        if self.switches.unsurveyed == "refuse":
+            raise ApiError(404, "Not found")
+        nulls = {"score": None, "metricsType": metric, "totalResponses": 0}
+        data = {"null": None, "empty": {}, "nulls": nulls}[self.switches.unsurveyed]
+        return self._answer({"message": "Success.", "code": 200, "data": data})
+
+    async def _template(self, request: Request) -> Response:
+        await self._admit(request)
+        for template in self.store.account.templates():
+            if template["id"] == request.path_params["id"]:
+                return self._answer({"message": "Success.", "code": 200, "data": {**template, "surveyQuestions": QUESTIONS}})
+        raise ApiError(404, "Not found")
+
+    async def _trend_groups(self, request: Request) -> Response:
+        await self._admit(request)
+        return self._answer({"success": True, "groups": trend_groups()})
+
+    async def _trends(self, request: Request) -> Response:
+        await self._admit(request)
+        for group in trend_groups():
+            if request.path_params["id"] in (group["_id"], "default" if group["isDefault"] else None):
+                trends = trends_of(group, self.switches.trend_ids == "present")
+                date_range = {"startDate": "2026-05-01", "endDate": "2026-05-31"}
+                named = {"groupName": group["groupName"], "metric": group["metric"]}
+                return self._answer({"success": True, "group": named, "dateRange": date_range, "trends": trends})
+        raise ApiError(404, "Not found")
+
+    async def _suppressions(self, request: Request) -> Response:
+        await self._admit(request)
+        lists = {"emails": SUPPRESSED_EMAILS, "domains": SUPPRESSED_DOMAINS}
+        if request.path_params["kind"] not in lists:
+            raise ApiError(404, "Not found")
+        return self._answer({"message": "Success.", "code": 200, "data": lists[request.path_params["kind"]]})
+
     async def _ping(self, request: Request) -> Response:
         await self._admit(request)
+        if self.switches.ping == "absent":
+            raise ApiError(404, "Not found")
         data = {"account": {"id": "5a9d595701c85b38114b5a1", "name": "ACME"}, "plan": {"code": "pro"}, "usage": {}, "cache": {}}
         return self._answer({"message": "Success.", "code": 200, "data": data})
 
@@ -331,6 +379,13 @@ class Sandbox:
             "templates": len(account.templates()),
             "reports": 1 if self.switches.reports_as == "object" else len(account.campaigns()),
             "nps": 1,
+            **dict.fromkeys(("csat", "ces", "star"), self._score_rows()),
+            "template_details": len(account.templates()),
+            "trend_groups": len(trend_groups()),
+            "trends": sum(len(trends_of(group, False)) for group in trend_groups()),
+            "suppressed_emails": len(SUPPRESSED_EMAILS),
+            "suppressed_domains": len(SUPPRESSED_DOMAINS),
+            "account": 1 if self.switches.ping == "present" else 0,
         }
         body = {
             "rows": counts,
@@ -340,6 +395,9 @@ class Sandbox:
             "faults": self.faults.injected,
         }
         return Response(orjson.dumps(body), media_type="application/json")
+
+    def _score_rows(self) -> int:
+        return 1 if self.switches.metrics == "all" or self.switches.unsurveyed == "nulls" else 0
 
     async def _issued(self, _request: Request) -> Response:
         return Response(orjson.dumps([*self._tokens, self._refresh_token]), media_type="application/json")

@@ -52,6 +52,64 @@ TEMPLATES = [
 ]
 
 
+QUESTIONS = [
+    {"type": "rating", "title": "How likely are you to recommend us?", "isRequired": True},
+    {"type": "text", "title": "What is the reason for your score?", "isRequired": False},
+]
+SUPPRESSED_EMAILS = [
+    {
+        "id": f"{0x5E:08x}{number:016x}",
+        "email": email,
+        "reason": "bounced",
+        "note": None,
+        "addedBy": by,
+        "createdAt": "2025-03-01T08:00:00.000Z",
+    }
+    for number, (email, by) in enumerate((("gone@example.com", "Ada"), ("j***@g***.com", None), ("j***@g***.com", None)))
+]
+SUPPRESSED_DOMAINS = [
+    {
+        "id": f"{0x5D:08x}{number:016x}",
+        "pattern": pattern,
+        "category": category,
+        "reason": None,
+        "note": "",
+        "addedBy": "Ada",
+        "createdAt": "2025-03-02T08:00:00.000Z",
+    }
+    for number, (pattern, category) in enumerate((("*.example.com", "corporate"), ("mailinator.com", "disposable")))
+]
+
+
+def trend_groups() -> list[Row]:
+    """The groups of trends, one a metric that is followed."""
+    return [
+        {
+            "_id": f"{0x76:08x}{number:016x}",
+            "groupName": f"{metric} by team",
+            "metric": metric,
+            "isDefault": number == 0,
+            "trendsCount": 2 + number,
+            "createdDate": "2025-01-01T00:00:00.000Z",
+        }
+        for number, metric in enumerate(METRICS[:2])
+    ]
+
+
+def trends_of(group: Row, with_ids: bool) -> list[Row]:
+    """The trends of a group; the last two have the same name, as nothing forbids."""
+    names = ["Support", "Sales", "Sales"][: group["trendsCount"]]
+    return [
+        {
+            **({"_id": f"{0x77:08x}{number:016x}"} if with_ids else {}),
+            "name": name,
+            "score": {"current": 40 + number, "previous": 38.5, "change": 1.5 + number},
+            "lines": [{"day": "2026-05-31", "score": 40 + number}],
+        }
+        for number, name in enumerate(names)
+    ]
+
+
 def stamp(milliseconds: int) -> str:
     """A date as the API writes it (reference 1.7)."""
     seconds, rest = divmod(milliseconds, 1000)

@@ -20,10 +20,11 @@ from examples.nps_by_month import draw, nps_by_month, show
 from examples.to_duckdb import sync
 from sandbox.data import FIRST_DAY, SPAN
 from sandbox.process import SandboxProcess
+from source_retently.streams import STREAMS
 
 OUT = Path("out")
-REQUEST_PATHS = {"customers": "nps/customers", "outbox": "nps/outbox", "nps": "nps/score"}
-"""Where a stream's path is not its name."""
+REQUEST_PATHS = {stream().name: stream().path().split("{")[0] for stream in STREAMS}
+"""Where a stream's requests go; with a slash at the end where there is one for each row of another stream."""
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
         print(_command(sandbox, config, "check")["connectionStatus"])
         console.rule("discover")
         for stream in _command(sandbox, config, "discover")["catalog"]["streams"]:
-            print(f"{stream['name']:<12}{' and '.join(stream['supported_sync_modes'])}")
+            print(f"{stream['name']:<19}{' and '.join(stream['supported_sync_modes'])}")
         is_right = True
         last_hour = int((FIRST_DAY + SPAN - timedelta(hours=1)).timestamp() * 1000)
         for title in ("First sync: everything", "Second sync: what is new or changed"):
@@ -84,7 +85,8 @@ def _show(console: Console, rows: dict[str, int], api: dict[str, int], requests:
     for column in table.columns[1:]:
         column.justify = "right"
     for stream, number in rows.items():
-        made = requests.get(REQUEST_PATHS.get(stream, stream), 0)
+        asked = REQUEST_PATHS[stream]
+        made = sum(count for path, count in requests.items() if path == asked or (asked[-1] == "/" and path.startswith(asked)))
         table.add_row(stream, f"{number:,}", f"{api[stream]:,}", f"{made:,}")
     console.print(table)
     total = sum(requests.values())

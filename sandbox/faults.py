@@ -68,7 +68,7 @@ class Faults:
     def order(self, order: dict[str, Any]) -> None:
         """`{"fault": kind, "path": …, "page": …, "times": n}`, or by chance `{"faults": {"rate": …, "seed": …, "kinds": […]}}`.
 
-        `after: n` lets n requests through first. A `body` takes the `text` to answer with, a character for each byte; a
+        A path that ends with a slash means all below it. `after: n` lets n requests through first. A `body` takes the `text` to answer with, a character for each byte; a
         `redirect` takes the URL it leads `to`.
 
         :raises ValueError: when there is no such fault
@@ -106,7 +106,9 @@ class Faults:
 
     def _due(self, path: str, page: str | None) -> dict[str, Any] | None:
         for order in self.ordered:
-            if order["times"] > 0 and order.get("path", path) == path and str(order.get("page", page)) == str(page):
+            wanted = order.get("path", path)
+            is_below = wanted.endswith("/") and path.startswith(wanted)
+            if order["times"] > 0 and (wanted == path or is_below) and str(order.get("page", page)) == str(page):
                 if order["after"] > 0:
                     order["after"] -= 1
                     continue

@@ -1,9 +1,10 @@
-"""What all streams of one run share: where the API is, how patient and how busy to be."""
+"""What all streams of one run share: where the API is, from when on to read, how patient and how busy to be."""
 
 import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from ssl import create_default_context
 from urllib.parse import urlsplit
 
@@ -77,6 +78,16 @@ class Patience:
     """From the last success to giving up on an API that answers nothing but 429."""
 
 
+@dataclass(frozen=True)
+class Window:
+    """From when on streams are read that the API filters by date."""
+
+    start_date: datetime | None = None
+    """Nothing older is wanted."""
+    lookback: timedelta = timedelta(days=7)
+    """How far before its cursor a stream is read again, because its rows change without a mark."""
+
+
 SYNC_PATIENCE = Patience()
 CHECK_PATIENCE = Patience(connect=5, read=8, answer=8, retry=3, rate_limit=0)
 """A check answers within 20 s, whatever the host does: somebody is looking at a spinner."""
@@ -89,6 +100,7 @@ class HttpContext:
     base: str = field(default_factory=base_url)
     patience: Patience = SYNC_PATIENCE
     budget: RateBudget = field(default_factory=RateBudget)
+    window: Window = field(default_factory=Window)
     workers: int = 4
     """Pages of a stream that are fetched at the same time."""
     skipped: set[str] | None = None

@@ -27,9 +27,9 @@ from source_retently.answers import failure
 from source_retently.auth import authenticator
 from source_retently.budget import RateBudget
 from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, canonical, connection_specification
-from source_retently.context import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience, check_certificates
-from source_retently.streams import STREAMS, Customers
-from source_retently.streams.incremental import IncrementalStream, Window
+from source_retently.context import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience, Window, check_certificates
+from source_retently.streams import STREAMS, Customers, RetentlyStream
+from source_retently.streams.details import DetailStream
 
 
 class SourceRetently(AbstractSource):
@@ -71,7 +71,7 @@ class SourceRetently(AbstractSource):
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
         """Reads one customer, which an account may have none of."""
         try:
-            auth, context, _ = self._prepare(config, CHECK_PATIENCE)
+            auth, context = self._prepare(config, CHECK_PATIENCE)
             context.workers, context.skipped, context.messages = 1, None, None
             customers = Customers(auth, context)
             customers.page_size = 1  # a thousand pages may follow, but nobody asks for them
@@ -84,25 +84,27 @@ class SourceRetently(AbstractSource):
         """
         :raises ConfigError: when the configuration can't be used
         """
-        auth, context, typed = self._prepare(config, SYNC_PATIENCE)
-        window = Window(typed.start_date, timedelta(days=typed.lookback_window))
-        return [
-            stream(auth, context, window) if issubclass(stream, IncrementalStream) else stream(auth, context)
-            for stream in STREAMS
-        ]
+        auth, context = self._prepare(config, SYNC_PATIENCE)
+        streams: dict[type[Stream], RetentlyStream] = {}
+        for stream in STREAMS:
+            # A stream of details shares its parent, so that the parent's rows are asked for once.
+            parent = {"parent": streams[stream.parent_stream]} if issubclass(stream, DetailStream) else {}
+            streams[stream] = stream(auth, context, **parent)
+        return list(streams.values())
 
-    def _prepare(self, raw: Mapping[str, Any], patience: Patience) -> tuple[AuthBase, HttpContext, Config]:
+    def _prepare(self, raw: Mapping[str, Any], patience: Patience) -> tuple[AuthBase, HttpContext]:
         raw = canonical(raw)
         config = Config.parse(raw)
         check_certificates()
         context = HttpContext(
             patience=patience,
             budget=RateBudget(config.requests_per_minute),
+            window=Window(config.start_date, timedelta(days=config.lookback_window)),
             workers=config.num_workers,
             skipped=self._skipped,
             messages=self.message_repository,
         )
-        return authenticator(config, context, raw), context, config
+        return authenticator(config, context, raw), context
 
     def read(
         self,

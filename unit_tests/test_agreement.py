@@ -11,7 +11,8 @@ import yaml
 from airbyte_connector_models.metadata.v0.connector_metadata_definition_v0 import ConnectorMetadataDefinitionV0
 from packaging.requirements import Requirement
 
-from docs.tables import OCCASIONS, PAGE, page
+from docs.erd.relations import RELATIONS
+from docs.tables import OCCASIONS, PAGE, PAGES, fresh
 from source_retently import answers
 from source_retently.answers import Meaning
 from source_retently.config import DOCUMENTATION_URL
@@ -72,7 +73,16 @@ def test_every_stream_has_its_section_with_fields_and_two_queries() -> None:
 
 
 def test_the_generated_parts_of_the_docs_are_fresh() -> None:
-    assert page() == PAGE.read_text(encoding="utf-8"), "run make docs"
+    for path, parts in PAGES.items():
+        assert fresh(path, parts) == path.read_text(encoding="utf-8"), "run make docs"
+
+
+def test_relations_lead_from_fields_to_keys() -> None:
+    schemas = {stream().name: stream().get_json_schema()["properties"] for stream in STREAMS}
+    for child, parent, _ in RELATIONS:
+        for end in (child, parent):
+            stream, field = end.split(".")
+            assert field in schemas[stream]
 
 
 def test_the_docs_have_every_answer_and_its_sentence() -> None:

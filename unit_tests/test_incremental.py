@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_retently.auth import ApiKeyAuthenticator
+from source_retently.context import HttpContext, Window
 from source_retently.streams import Customers, Feedback, Outbox
-from source_retently.streams.incremental import IncrementalStream, Window
+from source_retently.streams.incremental import IncrementalStream
 from unit_tests.conftest import API, KEY
 
 NO_LOOKBACK = Window(lookback=timedelta(0))
@@ -90,7 +91,7 @@ def feedback(*days: int, **more: Any) -> list[dict[str, Any]]:
 
 
 def build(stream: type[IncrementalStream], window: Window = NO_LOOKBACK, page_size: int = 1000) -> IncrementalStream:
-    built = stream(ApiKeyAuthenticator(KEY), None, window)
+    built = stream(ApiKeyAuthenticator(KEY), HttpContext(window=window))
     built.page_size = page_size
     return built
 
@@ -274,7 +275,7 @@ def test_the_first_day_of_all_has_no_day_before(api: responses.RequestsMock) -> 
     api.add_callback(responses.GET, f"{API}feedback", account)
     window = Window(start_date=datetime(1, 1, 1, tzinfo=timezone.utc), lookback=timedelta(0))
     for state in ({}, {"createdDate": first}):
-        ids, states = sync(Feedback(ApiKeyAuthenticator(KEY), window=window), state)
+        ids, states = sync(build(Feedback, window), state)
         assert ids == ["a"]
         assert states[-1] == {"createdDate": first}
     assert all("startDate" not in query for query in account.asked)

@@ -10,17 +10,27 @@ from source_retently import streams
 from source_retently.auth import ApiKeyAuthenticator
 from source_retently.streams import (
     STREAMS,
+    Account,
     Campaigns,
+    Ces,
     Companies,
+    Csat,
     Customers,
     Feedback,
     Nps,
     Outbox,
     Reports,
     RetentlyStream,
+    Star,
+    SuppressedDomains,
+    SuppressedEmails,
+    TemplateDetails,
     Templates,
+    TrendGroups,
+    Trends,
 )
-from unit_tests.conftest import API, KEY, Account
+from unit_tests.conftest import API, KEY
+from unit_tests.conftest import Account as Endpoint
 
 AUTH = ApiKeyAuthenticator(KEY)
 
@@ -51,12 +61,22 @@ def test_the_exported_names_are_the_streams() -> None:
         (Outbox, "outbox", "nps/outbox", "id"),
         (Reports, "reports", "reports", "campaignId"),
         (Nps, "nps", "nps/score", "metricsType"),
+        (Csat, "csat", "csat/score", "metricsType"),
+        (Ces, "ces", "ces/score", "metricsType"),
+        (Star, "star", "star/score", "metricsType"),
         (Templates, "templates", "templates", "id"),
+        (TemplateDetails, "template_details", "templates/{templateId}", "id"),
+        (TrendGroups, "trend_groups", "trends", "id"),
+        (Trends, "trends", "trends/{groupId}", "id"),
+        (SuppressedEmails, "suppressed_emails", "suppressions/emails", "id"),
+        (SuppressedDomains, "suppressed_domains", "suppressions/domains", "id"),
+        (Account, "account", "ping", "id"),
     ],
 )
 def test_each_stream_says_where_and_what(stream: type[RetentlyStream], name: str, path: str, key: str) -> None:
     assert (stream().name, stream().path(), stream().primary_key) == (name, path, key)
-    assert {"path", "parse_response", "next_page_token"} <= set(vars(stream))
+    for method in ("path", "parse_response", "next_page_token"):
+        assert getattr(stream, method) is not getattr(RetentlyStream, method)
 
 
 ENVELOPES: list[tuple[type[RetentlyStream], Any, list[Any]]] = [
@@ -114,7 +134,7 @@ def rows(count: int) -> list[dict[str, Any]]:
 def test_lists_are_asked_for_in_large_pages_oldest_first(
     api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
 ) -> None:
-    account = Account(array, rows(2500))
+    account = Endpoint(array, rows(2500))
     api.add_callback(responses.GET, API + stream().path(), account)
     assert [row["id"] for row in read(stream(AUTH))] == [row["id"] for row in account.rows]
     assert sorted((query["page"], query["limit"], query["sort"]) for query in account.asked) == [
@@ -126,14 +146,14 @@ def test_lists_are_asked_for_in_large_pages_oldest_first(
 def test_an_echoed_smaller_limit_is_believed(
     api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
 ) -> None:
-    account = Account(array, rows(250), limit=100)
+    account = Endpoint(array, rows(250), limit=100)
     api.add_callback(responses.GET, API + stream().path(), account)
     assert len(read(stream(AUTH))) == 250
     assert len(account.asked) == 3
 
 
 def test_a_limit_that_is_refused_falls_back_to_100(api: responses.RequestsMock) -> None:
-    account = Account("companies", rows(250))
+    account = Endpoint("companies", rows(250))
     api.add_callback(
         responses.GET, f"{API}companies", lambda request: account(request) if "limit=100&" in request.url else (400, {}, "")
     )
@@ -152,7 +172,7 @@ def test_a_refusal_of_the_smaller_limit_too_is_a_failure(api: responses.Requests
 def test_rows_that_come_and_go_meanwhile_lose_and_double_none(
     api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
 ) -> None:
-    account = Account(array, rows(3000))
+    account = Endpoint(array, rows(3000))
     staying = {row["id"] for row in account.rows} - {"00005", "01500"}
 
     def change(request: int) -> None:

@@ -103,7 +103,7 @@ class RetentlyStream(HttpStream, ABC):
 
     def get_error_handler(self) -> ErrorHandler:
         return RetentlyErrorHandler(
-            self.name, self._context, oauth=self._has_oauth, is_expected=lambda body: self._rows_in(body) is not None
+            self.name, self._context, oauth=self._has_oauth, is_expected=lambda body: self.rows_in(body) is not None
         )
 
     def get_backoff_strategy(self) -> BackoffStrategy:
@@ -139,7 +139,7 @@ class RetentlyStream(HttpStream, ABC):
     def _read(self, response: requests.Response, number: int) -> Page:
         body = payload(response)
         rows, unusable = [], []
-        for row in self._rows_in(body) or []:
+        for row in self.rows_in(body) or []:
             if not isinstance(row, dict):
                 self._warn_unfit("a row", "an object", row)
                 unusable.append(stable_hash(row))
@@ -164,7 +164,7 @@ class RetentlyStream(HttpStream, ABC):
         self._fitter.fit(row)
         self.identify(row)
 
-    def _rows_in(self, body: Any) -> list[Any] | None:
+    def rows_in(self, body: Any) -> list[Any] | None:
         """The rows of a parsed body; None when it has none of this endpoint's shapes."""
         for place in self.records_at:
             found = body
@@ -225,6 +225,11 @@ class RetentlyStream(HttpStream, ABC):
             raise refusal
         self._context.skipped.add(self.name)
         self.logger.warning(f"{self.name} is skipped. {refusal}")
+        return self._nothing()
+
+    @staticmethod
+    def _nothing() -> Fetched:
+        """An answer without rows that nobody has asked for."""
         response = requests.Response()
         vars(response)["retently_page"] = Page(1, [])
         return requests.PreparedRequest(), response

@@ -25,16 +25,6 @@ UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
-class Window:
-    """From when on an incremental stream is read."""
-
-    start_date: datetime | None = None
-    """Nothing older is wanted."""
-    lookback: timedelta = timedelta(days=7)
-    """How far before its cursor a stream is read again, because its rows change without a mark."""
-
-
-@dataclass(frozen=True)
 class Span:
     """The dates between which one sync reads, as text of 24 characters; `start` None means from the beginning."""
 
@@ -59,11 +49,9 @@ class IncrementalStream(RetentlyStream, ABC):
     has_late_changes = True
     """Whether rows change without a new cursor date, so that the look-back window applies."""
 
-    def __init__(
-        self, authenticator: AuthBase | None = None, context: HttpContext | None = None, window: Window | None = None
-    ) -> None:
+    def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
         super().__init__(authenticator, context)
-        self._window = window or Window()
+        self._window = self._context.window
         self._remember(None, {})
         self._span = Span(None, date_text(_now()))
         self._newest = ""

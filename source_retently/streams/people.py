@@ -1,4 +1,4 @@
-"""Who is asked: customers and their companies."""
+"""Who is asked, and who must not be: customers, their companies, and the account's lists of suppressed addresses."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -52,3 +52,33 @@ class Companies(RetentlyStream):
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
+
+
+class SuppressedEmails(RetentlyStream):
+    """`GET /suppressions/emails` (reference 2.15): one row an address; those of Retently's own list may be masked."""
+
+    records_at = ("data", "data.emails", "emails")
+
+    def path(self, **_: Any) -> str:
+        return "suppressions/emails"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        return self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return None
+
+
+class SuppressedDomains(RetentlyStream):
+    """`GET /suppressions/domains` (reference 2.16): one row a pattern of domains, such as `*.example.com`."""
+
+    records_at = ("data", "data.domains", "domains")
+
+    def path(self, **_: Any) -> str:
+        return "suppressions/domains"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        return self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return None

@@ -1,23 +1,32 @@
-"""What it adds up to: the latest score and the reports of the campaigns."""
+"""What it adds up to: the latest scores, the reports of the campaigns, and the trends of groups of them."""
 
-from collections.abc import Iterable
+from abc import ABC
+from collections import Counter
+from collections.abc import Iterable, MutableMapping
+from datetime import datetime, timezone
 from typing import Any
 
 import requests
 
-from source_retently.streams.base import RetentlyStream, Token
-from source_retently.streams.walk import Row
+from source_retently.http import PageRefused
+from source_retently.streams.base import Fetched, RetentlyStream, Token, stable_hash
+from source_retently.streams.details import DetailStream, Listing, id_in
+from source_retently.streams.walk import PageWalk, Row
+from source_retently.values import Unfit, date_text, utc
 
 
-class Nps(RetentlyStream):
-    """`GET /nps/score` (reference 2.13): one row, the latest Net Promoter Score with its counts."""
+class Score(RetentlyStream, ABC):
+    """`GET /{metric}/score` (reference 2.13): one row, the latest score of a metric with its counts.
+
+    What a metric answers that the account never surveyed is unknown: 404, no data, or nulls. None of it is a failure.
+    """
 
     primary_key = "metricsType"
     records_at = ("data",)
     answers_one_object = True
 
     def path(self, **_: Any) -> str:
-        return "nps/score"
+        return f"{self.name}/score"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
         return self.records(response)
@@ -25,15 +34,44 @@ class Nps(RetentlyStream):
     def next_page_token(self, response: requests.Response) -> Token:
         return None
 
+    def rows_in(self, body: Any) -> list[Any] | None:
+        is_empty = isinstance(body, dict) and body.get("code") == 200 and not body.get("data", True)
+        return [] if is_empty else super().rows_in(body)
+
     def complete(self, row: Row) -> None:
         # Older answers call the score by its metric (contradiction 13), and not all of them name the metric.
-        if row.get("score") is None and "nps" in row:
-            row["score"] = row.pop("nps")
-        row["metricsType"] = row.get("metricsType") or "NPS"
+        if row.get("score") is None and self.name in row:
+            row["score"] = row.pop(self.name)
+        row["metricsType"] = row.get("metricsType") or self.name.upper()
+
+    def _skip(self, refusal: PageRefused, walk: PageWalk) -> Fetched:
+        if refusal.status == 404:
+            self.logger.info(f"{self.name}: the account has no score of this metric.")
+            return self._nothing()
+        return super()._skip(refusal, walk)
+
+
+class Nps(Score):
+    """The Net Promoter Score, -100 to 100."""
+
+
+class Csat(Score):
+    """The customer satisfaction score."""
+
+
+class Ces(Score):
+    """The customer effort score."""
+
+
+class Star(Score):
+    """The score in stars."""
 
 
 class Reports(RetentlyStream):
-    """`GET /reports` (reference 2.12): one row a campaign, with its figures of each day; a list, or a single object."""
+    """`GET /reports` (reference 2.12): one row a campaign, with its figures of each day; a list, or a single object.
+
+    With a start date it asks for the days since; the range that the API takes by default is unknown.
+    """
 
     primary_key = "campaignId"
     records_at = ("data",)
@@ -42,8 +80,77 @@ class Reports(RetentlyStream):
     def path(self, **_: Any) -> str:
         return "reports"
 
+    def request_params(
+        self, stream_state: Token, stream_slice: Token = None, next_page_token: Token = None
+    ) -> MutableMapping[str, Any]:
+        start = self._context.window.start_date
+        if start is None:
+            return {}
+        return {"startDate": date_text(start)[:10], "endDate": date_text(datetime.now(timezone.utc))[:10]}
+
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
         return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return None
+
+
+class TrendGroups(Listing):
+    """`GET /trends` (reference 2.14): one row a group of trends. Its key is `_id` in the API, and `id` here as well."""
+
+    records_at = ("groups", "data.groups", "data")
+
+    def path(self, **_: Any) -> str:
+        return "trends"
+
+    def complete(self, row: Row) -> None:
+        row["id"] = row.get("id") or row.get("_id")
+
+
+class Trends(DetailStream):
+    """`GET /trends/{groupId}` (reference 2.14): one row a trend of a group, in the account's default range of dates.
+
+    What a trend holds beside its score is unknown, so it stays whole, in `trend`. Its key is the API's, if there is one, else
+    a hash of the group and of all texts in the trend that are no dates, and of its place among trends that agree in these.
+    """
+
+    parent_stream = TrendGroups
+    records_at = ("trends", "data.trends", "data")
+
+    def path(self, *, stream_slice: Token = None, **_: Any) -> str:
+        return f"trends/{id_in(stream_slice, 'groupId')}"
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        return self.records(response)
+
+    def rows_in(self, body: Any) -> list[Any] | None:
+        trends = super().rows_in(body)
+        if trends is None:
+            return None
+        data = body["data"] if isinstance(body.get("data"), dict) else {}
+        date_range = body.get("dateRange") or data.get("dateRange")
+        return [{"trend": trend, "dateRange": date_range} if isinstance(trend, dict) else trend for trend in trends]
+
+    def _fetch_next_page(
+        self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
+    ) -> Fetched:
+        self._alike: Counter[str] = Counter()
+        return super()._fetch_next_page(stream_slice, stream_state, next_page_token)
+
+    def complete(self, row: Row) -> None:
+        row.update(groupId=self.about.get("id"), groupName=self.about.get("groupName"), metric=self.about.get("metric"))
+
+    def identify(self, row: Row) -> None:
+        trend = row.get("trend") or {}
+        own = trend.get("_id") or trend.get("id")
+        texts = {name: value for name, value in trend.items() if isinstance(value, str) and not _is_date(value)}
+        key = stable_hash([row["groupId"], own or texts])
+        self._alike[key] += 1
+        row["id"] = key if self._alike[key] == 1 else stable_hash([key, self._alike[key]])
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return utc(text) is not None
+    except Unfit:
+        return False

@@ -6,6 +6,7 @@ from typing import Any
 import requests
 
 from source_retently.streams.base import RetentlyStream, Token, stable_hash
+from source_retently.streams.details import DetailStream, Listing, id_in
 from source_retently.streams.incremental import IncrementalStream
 from source_retently.streams.walk import Row
 
@@ -70,7 +71,7 @@ class Campaigns(RetentlyStream):
         return None
 
 
-class Templates(RetentlyStream):
+class Templates(Listing):
     """`GET /templates` (reference 2.10): all templates in one answer; `page` is ignored and would never end."""
 
     records_at = ("templates", "data.templates", "data")
@@ -78,8 +79,19 @@ class Templates(RetentlyStream):
     def path(self, **_: Any) -> str:
         return "templates"
 
+
+class TemplateDetails(DetailStream):
+    """`GET /templates/{id}` (reference 2.11): a template with its questions, at the price of a request each."""
+
+    parent_stream = Templates
+    records_at = ("data.template", "data", "template")
+    answers_one_object = True
+
+    def path(self, *, stream_slice: Token = None, **_: Any) -> str:
+        return f"templates/{id_in(stream_slice, 'templateId')}"
+
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
         return self.records(response)
 
-    def next_page_token(self, response: requests.Response) -> Token:
-        return None
+    def complete(self, row: Row) -> None:
+        row["id"] = row.get("id") or self.about.get("id")

@@ -1,0 +1,96 @@
+"""`DetailStream`: a request for each row of another stream."""
+
+from abc import ABC
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from airbyte_cdk.models import SyncMode
+from airbyte_cdk.sources.streams.http import HttpSubStream
+from requests.auth import AuthBase
+
+from source_retently.context import HttpContext
+from source_retently.http import PageRefused
+from source_retently.streams.base import Fetched, RetentlyStream, Token
+from source_retently.streams.walk import PageWalk, Row
+
+
+class Listing(RetentlyStream, ABC):
+    """A short list in one answer, whose rows are kept for the streams of their details."""
+
+    def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
+        super().__init__(authenticator, context)
+        self._listed: list[Row] | None = None
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        self._listed = list(self.records(response))
+        return self._listed
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return None
+
+    def listed(self) -> list[Row]:
+        """The rows, asked for unless the sync has read them before."""
+        if self._listed is None:
+            list(self.read_records(SyncMode.full_refresh))
+        return self._listed or []
+
+
+class DetailStream(HttpSubStream, RetentlyStream, ABC):
+    """One request for each row of a `Listing`; a row that is gone meanwhile (404) costs a line in the log.
+
+    Subclasses declare `parent_stream`, and find the row that is asked about in `self.about`.
+    """
+
+    parent_stream: type[Listing]
+
+    def __init__(
+        self,
+        authenticator: AuthBase | None = None,
+        context: HttpContext | None = None,
+        parent: Listing | None = None,
+    ) -> None:
+        """
+        :param parent: the stream whose rows are asked about; one of its own where none is shared
+        """
+        self._listing = parent or self.parent_stream(authenticator, context)
+        super().__init__(parent=self._listing, authenticator=authenticator, context=context)
+        # A state that says which rows are done is handed back after a finished sync, too, and would end all later ones.
+        self.cursor = None
+        self.about: Row = {}
+
+    def stream_slices(
+        self, sync_mode: SyncMode | None = None, cursor_field: list[str] | None = None, stream_state: Token = None
+    ) -> Iterable[Mapping[str, Any]]:
+        """A slice for each row of the parent."""
+        rows = self._listing.listed()
+        skipped = self._context.skipped
+        if skipped is not None and self._listing.name in skipped:
+            skipped.add(self.name)
+            self.logger.warning(f"{self.name} is skipped, since {self._listing.name} is.")
+        for row in rows:
+            yield {"parent": row}
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return None
+
+    def _fetch_next_page(
+        self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
+    ) -> Fetched:
+        self.about = (stream_slice or {}).get("parent", {})
+        if self._context.skipped and self.name in self._context.skipped:
+            return self._nothing()  # what was refused for one row will be for all
+        return super()._fetch_next_page(stream_slice, stream_state, next_page_token)
+
+    def _skip(self, refusal: PageRefused, walk: PageWalk) -> Fetched:
+        if refusal.status == 404:
+            self.logger.warning(f"{self.name}: nothing about {self.about.get('id')} any more (HTTP 404), going on without it.")
+            return self._nothing()
+        return super()._skip(refusal, walk)
+
+
+def id_in(stream_slice: Token, placeholder: str) -> str:
+    """The id that a slice is about, fit for a path; without a slice the placeholder, as documentation writes it."""
+    parent = (stream_slice or {}).get("parent")
+    return quote(str(parent["id"]), safe="") if parent else f"{{{placeholder}}}"
