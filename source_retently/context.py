@@ -105,6 +105,8 @@ class HttpContext:
     """Pages of a stream that are fetched at the same time."""
     skipped: set[str] | None = None
     """Streams that were skipped because the account's plan lacks them; None where none may be."""
+    absent: set[str] = field(default_factory=set)
+    """Streams of which the API said that there is nothing, which alone is no reason to fail."""
     messages: MessageRepository | None = None
     """Where a stream reports its progress, for the source to emit; None where nobody wants to know."""
 

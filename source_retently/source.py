@@ -38,6 +38,7 @@ class SourceRetently(AbstractSource):
     def __init__(self) -> None:
         self._messages = InMemoryMessageRepository()
         self._skipped: set[str] = set()
+        self._absent: set[str] = set()
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
         return ConnectorSpecification(connectionSpecification=connection_specification(), documentationUrl=DOCUMENTATION_URL)
@@ -102,6 +103,7 @@ class SourceRetently(AbstractSource):
             window=Window(config.start_date, timedelta(days=config.lookback_window)),
             workers=config.num_workers,
             skipped=self._skipped,
+            absent=self._absent,
             messages=self.message_repository,
         )
         return authenticator(config, context, raw), context
@@ -118,6 +120,7 @@ class SourceRetently(AbstractSource):
         :raises AirbyteTracedException: at the end, when one of them failed, or all of them were skipped
         """
         self._skipped.clear()
+        self._absent.clear()
         has = [stream.name for stream in self.streams(config)]
         if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in has]:
             raise ConfigError(
@@ -140,7 +143,7 @@ class SourceRetently(AbstractSource):
             raise failure(
                 sentence, types.pop() or FailureType.system_error if len(types) == 1 else FailureType.config_error
             ) from None
-        if catalog.streams and self._skipped.issuperset(stream.stream.name for stream in catalog.streams):
+        if self._skipped and {stream.stream.name for stream in catalog.streams} <= self._skipped | self._absent:
             raise ConfigError(
                 f"Retently refused every stream of the connection ({', '.join(sorted(self._skipped))}): check that the "
                 "credentials belong to the right account and that its plan includes them."

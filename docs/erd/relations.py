@@ -43,33 +43,31 @@ def relation_table() -> str:
 
 def draw(path: Path) -> None:
     """Draws the streams as boxes, and an arrow with the field's name for each relation, as PNG."""
-    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    figure = Figure(figsize=(12, 6), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.set_xlim(-0.5, 4.6)
-    axes.set_ylim(-0.4, 2.8)
+    axes.set_xlim(-0.4, 4.5)
+    axes.set_ylim(-0.25, 2.6)
     box = {"boxstyle": "round,pad=0.5", "facecolor": "#1f3a5f", "edgecolor": "none"}
-    for stream, (x, y) in PLACES.items():
-        axes.text(x, y, stream, ha="center", va="center", color="white", fontweight="bold", bbox=box, zorder=3)
-    drawn: dict[frozenset[str], int] = {}
+    frames = {
+        stream: axes.text(x, y, stream, ha="center", va="center", color="white", fontweight="bold", bbox=box).get_bbox_patch()
+        for stream, (x, y) in PLACES.items()
+    }
     for child, parent, _ in RELATIONS:
         (start, field), end = child.split("."), parent.split(".")[0]
-        pair = frozenset((start, end))
-        drawn[pair] = drawn.get(pair, 0) + 1
-        bend = 0.18 if drawn[pair] == 1 else 0.25
-        arrow = {"arrowstyle": "-|>", "color": "#5b7f9f", "shrinkA": 22, "shrinkB": 22, "connectionstyle": f"arc3,rad={bend}"}
+        bend = 0.18
+        arrow = {
+            "arrowstyle": "-|>",
+            "color": "#5b7f9f",
+            "patchA": frames[start],
+            "patchB": frames[end],
+            "shrinkB": 3,
+            "connectionstyle": f"arc3,rad={bend}",
+        }
         axes.annotate("", PLACES[end], PLACES[start], arrowprops=arrow)
         (x0, y0), (x1, y1) = PLACES[start], PLACES[end]
         # Where the bent line is: off the middle, at right angles to it.
         x, y = (x0 + x1) / 2 + (y1 - y0) * bend / 2, (y0 + y1) / 2 - (x1 - x0) * bend / 2
-        axes.text(
-            x,
-            y,
-            field,
-            ha="center",
-            va="center",
-            fontsize=8.5,
-            zorder=4,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-        )
+        label = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.text(x, y, field, ha="center", va="center", fontsize=8.5, bbox=label)
     figure.savefig(path, dpi=110)

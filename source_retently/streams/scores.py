@@ -46,6 +46,7 @@ class Score(RetentlyStream, ABC):
 
     def _skip(self, refusal: PageRefused, walk: PageWalk) -> Fetched:
         if refusal.status == 404:
+            self._context.absent.add(self.name)
             self.logger.info(f"{self.name}: the account has no score of this metric.")
             return self._nothing()
         return super()._skip(refusal, walk)
