@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test lint format bench chaos docker docs lock audit
+.PHONY: help demo sync test lint format bench chaos docker probe docs lock audit
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ lint: .venv/done ## check style and types
 
 docker: .venv/done ## build the image, and run it as the platform does
 	@integration_tests/container.sh
+
+probe: .venv/done ## find out how the API of the account of secrets/config.json behaves; at most 80 requests, read-only
+	@$(BIN)/python -m probe
 
 chaos: .venv/done ## 200 syncs under random faults; CHAOS_SEED says which
 	@mkdir -p out

@@ -302,7 +302,7 @@ class Sandbox:
         }
         if self.switches.score_field == "nps":
             # The oldest sample (D18): another name, and neither metric nor distribution.
-            body["nps"] = body.pop("score")
+            body[metric.lower()] = body.pop("score")
             for name in ("scoreSum", "metricsType", "ratingDistribution"):
                 del body[name]
         return self._answer({"message": "Success.", "code": 200, "data": body})

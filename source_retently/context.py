@@ -89,7 +89,7 @@ class Window:
 
 
 SYNC_PATIENCE = Patience()
-CHECK_PATIENCE = Patience(connect=5, read=8, answer=8, retry=3, rate_limit=0)
+CHECK_PATIENCE = Patience(connect=5, read=6, answer=6, retry=3, rate_limit=0)
 """A check answers within 20 s, whatever the host does: somebody is looking at a spinner."""
 
 

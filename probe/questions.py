@@ -1,0 +1,391 @@
+"""The questions: each asks the account for as little as it takes, and names the position of the sandbox's switch that it found.
+
+No answer holds anything that the account's rows say: positions, counts, names of fields and types alone.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from probe.api import Answer, Api
+from source_retently.values import Unfit, date_text, utc
+
+UNDECIDED = "not decidable with this account's data"
+LISTS = {"customers": "nps/customers", "companies": "companies", "feedback": "feedback", "outbox": "nps/outbox"}
+SAMPLE = 200
+"""Rows a stream that are looked at."""
+FAR_PAGE = 999_999
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the account says to one question."""
+
+    name: str
+    """The sandbox's switch, where there is one."""
+    contradiction: str
+    """Which row of the API reference's section 3 it is about."""
+    question: str
+    answer: str
+    needs: str = ""
+    """What data it would take, where nothing could be decided."""
+
+
+def undecided(name: str, contradiction: str, question: str, needs: str) -> Finding:
+    return Finding(name, contradiction, question, UNDECIDED, needs)
+
+
+class Probe:
+    """Asks all questions; samples are asked for once and shared."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.samples: dict[str, Answer] = {
+            name: api.get(path, limit=SAMPLE, sort="createdDate" if name != "outbox" else "surveyCreatedDate")
+            for name, path in LISTS.items()
+        }
+        for name, path in {
+            "campaigns": "campaigns",
+            "templates": "templates",
+            "reports": "reports",
+            "nps": "nps/score",
+            "csat": "csat/score",
+            "ces": "ces/score",
+            "star": "star/score",
+            "trend_groups": "trends",
+            "suppressed_emails": "suppressions/emails",
+            "suppressed_domains": "suppressions/domains",
+            "account": "ping",
+        }.items():
+            self.samples[name] = api.get(path)
+        for child, parent, path, key in (
+            ("trends", "trend_groups", "trends", "_id"),
+            ("template_details", "templates", "templates", "id"),
+        ):
+            ids = [row[key] for row in self.rows(parent) if isinstance(row.get(key), str)]
+            if ids:
+                self.samples[child] = api.get(f"{path}/{ids[0]}")
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The sampled rows of a stream."""
+        return self.api.rows(name, self.samples[name]) if name in self.samples else []
+
+    def findings(self) -> Iterator[Finding]:
+        """All findings, in the order of the reference's contradictions."""
+        for question in QUESTIONS:
+            found = question(self)
+            yield from found if isinstance(found, list) else [found]
+
+    # ------------------------------------------------------------------------------------------------------- envelopes
+
+    def companies_limit(self) -> Finding:
+        name, number, question = "companies_limit", "1", "How many companies does a page hold at most?"
+        answer = self.api.get("companies", limit=1000)
+        if answer.status == 400:
+            return Finding(name, number, question, "100 (more are refused)")
+        rows, echoed, total = len(self.api.rows("companies", answer)), answer.number("limit"), answer.number("total")
+        if rows > 100 or (echoed or 0) > 100:
+            return Finding(name, number, question, "1000")
+        if echoed == 100 or (total or 0) > 100 or (rows == 100 and self._goes_on_after_100()):
+            return Finding(name, number, question, "100")
+        return undecided(name, number, question, "more than 100 companies")
+
+    def _goes_on_after_100(self) -> bool:
+        return bool(self.api.rows("companies", self.api.get("companies", limit=100, page=2)))
+
+    def paging_in(self) -> Finding:
+        name, number, question = "paging_in", "2", "Where do total and pages stand?"
+        answer = self.samples["customers"]
+        if answer.status != 200:
+            return undecided(name, number, question, "an account whose customers can be read")
+        for place, where in (("data", answer.data), ("top", answer.body)):
+            if isinstance(where, dict) and type(where.get("total")) is int:
+                return Finding(name, number, question, place)
+        return Finding(name, number, question, "none")
+
+    def templates_in(self) -> Finding:
+        return self._place("templates", "templates_in", "3", ("templates", "data.templates", "data"))
+
+    def campaigns_in(self) -> Finding:
+        return self._place("campaigns", "campaigns_in", "4", ("campaigns", "data.campaigns", "data"))
+
+    def _place(self, stream: str, name: str, number: str, places: tuple[str, ...]) -> Finding:
+        question = f"Where do the {stream} stand?"
+        for place in places:
+            found = self.samples[stream].body
+            for key in place.split("."):
+                found = found.get(key) if isinstance(found, dict) else None
+            if isinstance(found, list):
+                return Finding(name, number, question, place)
+        return undecided(name, number, question, f"an answer of /{stream} with a list in it")
+
+    def reports_as(self) -> Finding:
+        name, number, question = "reports_as", "7", "Do reports come as a list?"
+        data = self.samples["reports"].data
+        if isinstance(data, (list, dict)):
+            return Finding(name, number, question, "list" if isinstance(data, list) else "object")
+        return undecided(name, number, question, "a campaign with a report")
+
+    # ------------------------------------------------------------------------------------------------------ rows' fields
+
+    def survey_id(self) -> Finding:
+        name, number, question = "survey_id", "8", "Do rows of the outbox have a surveyId?"
+        has = [bool(row.get("surveyId")) for row in self.rows("outbox")]
+        if len(has) < 20:
+            return undecided(name, number, question, "20 sent surveys")
+        return Finding(name, number, question, "always" if all(has) else "sometimes" if any(has) else "never")
+
+    def score_field(self) -> Finding:
+        name, number, question = "score_field", "13", "What is the score called?"
+        data = self.samples["nps"].data
+        for field in ("score", "nps"):
+            if isinstance(data, dict) and field in data:
+                return Finding(name, number, question, field)
+        return undecided(name, number, question, "answers to an NPS survey")
+
+    def updated_date(self) -> Finding:
+        name, number, question = "updated_date", "2.2", "Do customers have an updatedDate?"
+        rows = self.rows("customers")
+        if not rows:
+            return undecided(name, number, question, "a customer")
+        return Finding(name, number, question, "present" if any("updatedDate" in row for row in rows) else "absent")
+
+    def property_types(self) -> Finding:
+        question = "Of which types are the values of customers' properties?"
+        lists = [row["properties"] for row in self.rows("customers") if isinstance(row.get("properties"), list)]
+        types = {kind_of(item.get("value")) for items in lists for item in items if isinstance(item, dict)}
+        if not types:
+            return undecided("property_types", "5", question, "customers with properties")
+        return Finding("property_types", "5", question, ", ".join(sorted(types)))
+
+    def recipient_types(self) -> Finding:
+        question = "Of which type are additional recipients?"
+        lists = [
+            row["additionalRecipients"] for row in self.rows("outbox") if isinstance(row.get("additionalRecipients"), list)
+        ]
+        types = {kind_of(item) for items in lists for item in items}
+        if not types:
+            return undecided("recipient_types", "12", question, "a survey sent to additional recipients")
+        return Finding("recipient_types", "12", question, ", ".join(sorted(types)))
+
+    def trend_ids(self) -> Finding:
+        name, number, question = "trend_ids", "28", "Do trends have an id of their own?"
+        trends = [row["trend"] for row in self.rows("trends") if isinstance(row.get("trend"), dict)]
+        if not trends:
+            return undecided(name, number, question, "a trend in a group")
+        return Finding(
+            name, number, question, "present" if all("_id" in trend or "id" in trend for trend in trends) else "absent"
+        )
+
+    def unsurveyed(self) -> Finding:
+        name, number, question = "unsurveyed", "2.13", "What does the score of a metric answer that was never surveyed?"
+        for metric in ("csat", "ces", "star", "nps"):
+            answer = self.samples[metric]
+            data = answer.data
+            if answer.status == 404:
+                return Finding(name, number, question, "refuse")
+            if answer.status == 200 and not data:
+                return Finding(name, number, question, "empty" if data == {} else "null" if data is None else "an empty list")
+            if isinstance(data, dict) and data.get("score") is None and data.get(metric) is None:
+                return Finding(name, number, question, "nulls")
+        return undecided(name, number, question, "a metric that the account never surveyed")
+
+    def ping(self) -> Finding:
+        return Finding("ping", "2.1", "Does /ping answer?", "present" if self.samples["account"].status == 200 else "absent")
+
+    # ----------------------------------------------------------------------------------------------------- sort and dates
+
+    def sort(self) -> list[Finding]:
+        """Whether `sort` is honoured, for each list."""
+        found = []
+        for stream, path in LISTS.items():
+            field = "surveyCreatedDate" if stream == "outbox" else "createdDate"
+            name = "sort" if stream == "feedback" else f"sort of {stream}"
+            question = f"Is sort={field} of {stream} honoured?"
+            first = self.rows(stream)[:1]
+            last = self.api.rows(stream, self.api.get(path, limit=1, sort=f"-{field}"))
+            if len(self.rows(stream)) < 2 or not last:
+                found.append(undecided(name, "26", question, f"two {stream} of different dates"))
+            else:
+                found.append(Finding(name, "26", question, "ignored" if first == last else "honoured"))
+        return found
+
+    def outbox_order(self) -> Finding:
+        question = "Are sent surveys that are sorted by surveyCreatedDate in the order of sentDate, too?"
+        dates = [row["sentDate"] for row in self.rows("outbox") if isinstance(row.get("sentDate"), str)]
+        if len(dates) < 20:
+            return undecided("outbox_order", "9", question, "20 sent surveys")
+        return Finding(
+            "outbox_order",
+            "9",
+            question,
+            "yes, in the sample" if dates in (sorted(dates), sorted(dates, reverse=True)) else "no",
+        )
+
+    def dates(self) -> list[Finding]:
+        """Whether startDate filters, for each list that may know it."""
+        found = []
+        for stream in ("feedback", "outbox", "customers"):
+            name = "dates" if stream == "feedback" else f"dates of {stream}"
+            question = f"Does startDate filter {stream}?"
+            if not self.rows(stream):
+                found.append(undecided(name, "14, 17", question, f"a row of {stream}"))
+                continue
+            answer = self.api.get(LISTS[stream], limit=1, startDate="2100-01-01T00:00:00Z")
+            is_honoured = answer.status == 200 and not self.api.rows(stream, answer)
+            found.append(Finding(name, "14, 17", question, "honoured" if is_honoured else "ignored"))
+        return found
+
+    def customers_date(self) -> Finding:
+        """Which date of customers startDate means."""
+        name, number, question = "customers_date", "14", "Which date of customers does startDate filter?"
+        for row in self.rows("customers"):
+            created, updated, email = _date(row.get("createdDate")), _date(row.get("updatedDate")), row.get("email")
+            if created and updated and email and updated - created > timedelta(minutes=2):
+                between = date_text(created + (updated - created) / 2)[:19] + "Z"
+                answer = self.api.get(LISTS["customers"], limit=1, email=email, startDate=between)
+                if not self.api.rows("customers", self.api.get(LISTS["customers"], limit=1, email=email)):
+                    break
+                return Finding(name, number, question, "updatedDate" if self.api.rows("customers", answer) else "createdDate")
+        return undecided(name, number, question, "a customer with an address who was changed minutes after being made")
+
+    def bounds(self) -> list[Finding]:
+        """Whether a row on the bound is in, for both ends."""
+        needs = "responses with dates, and an API that filters by them to the millisecond"
+        found = []
+        for end, beyond in (("startDate", timedelta(milliseconds=1)), ("endDate", timedelta(milliseconds=-1))):
+            name = "bounds" if end == "startDate" else "bounds at the end"
+            question = f"Is a response whose date is {end} itself in the answer?"
+            finding = undecided(name, "15", question, needs)
+            for row in self.rows("feedback")[-3:]:
+                date = _date(row.get("createdDate"))
+                if date is None:
+                    continue
+                if self._has(row, **{end: date_text(date + beyond)}):
+                    break  # coarser than milliseconds, or not filtered at all
+                finding = Finding(
+                    name, "15", question, "inclusive" if self._has(row, **{end: date_text(date)}) else "exclusive"
+                )
+                break
+            found.append(finding)
+        return found
+
+    def unix_dates(self) -> Finding:
+        question = "Are UNIX seconds taken for a date?"
+        if not self.rows("feedback"):
+            return undecided("unix_dates", "16", question, "a response")
+        answer = self.api.get(LISTS["feedback"], limit=1, startDate=int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()))
+        return Finding(
+            "unix_dates", "16", question, "yes" if answer.status == 200 and not self.api.rows("feedback", answer) else "no"
+        )
+
+    def _has(self, row: dict[str, Any], **bounds: str) -> bool:
+        """Whether a response is among those of its customer (or campaign) between dates."""
+        narrow = {"customerId": row["customerId"]} if row.get("customerId") else {}
+        answer = self.api.get(LISTS["feedback"], limit=1000, sort="createdDate", **narrow, **bounds)
+        return any(other.get("id") == row.get("id") for other in self.api.rows("feedback", answer))
+
+    # ------------------------------------------------------------------------------------------------------------- limits
+
+    def over_limit(self) -> Finding:
+        answer = self.api.get("feedback", limit=1001)
+        position = "clamp" if answer.status == 200 and len(self.api.rows("feedback", answer)) <= 1000 else "refuse"
+        position = position if answer.status in (200, 400) else f"HTTP {answer.status}"
+        return Finding("over_limit", "27", "What does a limit above 1,000 get?", position)
+
+    def default_limit(self) -> Finding:
+        question = "How many responses does a page hold without a limit?"
+        answer = self.api.get("feedback")
+        rows, echoed = len(self.api.rows("feedback", answer)), answer.number("limit")
+        if echoed or len(self.rows("feedback")) > rows:
+            return Finding("default_limit", "10, 11", question, str(echoed or rows))
+        return undecided("default_limit", "10, 11", question, "more than 20 responses")
+
+    def past_end(self) -> Finding:
+        name, number, question = "past_end", "27", "What does a page past the end get?"
+        answer = self.api.get("feedback", limit=1, page=FAR_PAGE, sort="createdDate")
+        if answer.status != 200:
+            return Finding(name, number, question, "refuse" if answer.status in (400, 404) else f"HTTP {answer.status}")
+        rows = self.api.rows("feedback", answer)
+        if not self.rows("feedback"):
+            return undecided(name, number, question, "two responses")
+        if not rows:
+            return Finding(name, number, question, "empty")
+        first = self.api.rows("feedback", self.api.get("feedback", limit=1, sort="createdDate"))
+        if len(self.rows("feedback")) < 2:
+            return undecided(name, number, question, "two responses")
+        return Finding(name, number, question, "first" if first and first[0].get("id") == rows[0].get("id") else "last")
+
+    # -------------------------------------------------------------------------------------------------- paths and headers
+
+    def headers(self) -> list[Finding]:
+        """What headers say, and which ones carry the key."""
+        names = {name.lower() for answer in self.samples.values() for name in answer.headers}
+        limits = sorted(name for name in names if name.startswith("x-ratelimit") or name == "retry-after")
+        found = [
+            Finding(
+                "limit_headers", "18", "Which headers speak of the limit?", ", ".join(limits) or "none on answers with 200"
+            ),
+            undecided("rate_headers", "18", "Does a 429 say when to come back?", "a refusal, which the probe does not provoke"),
+            undecided(
+                "refresh_token", "20", "Does a refresh replace the refresh token?", "an OAuth application instead of a key"
+            ),
+        ]
+        for header in ("X-Api-Key", "api_key"):
+            works = "yes" if self.api.get_signed(header).status == 200 else "no"
+            found.append(Finding(f"header {header}", "19", f"Does the header {header} carry the key?", works))
+        return found
+
+    def paths(self) -> list[Finding]:
+        """Which of the old and new paths answer."""
+        return [
+            Finding(
+                f"path {path}", "1.1", f"Does /{path} answer?", "yes" if self.api.get(path, limit=1).status == 200 else "no"
+            )
+            for path in ("customers", "outbox", "nps/campaigns", "nps/templates", "nps/customers/response")
+        ]
+
+
+QUESTIONS: tuple[Callable[[Probe], Finding | list[Finding]], ...] = (
+    Probe.companies_limit,
+    Probe.paging_in,
+    Probe.templates_in,
+    Probe.campaigns_in,
+    Probe.property_types,
+    Probe.reports_as,
+    Probe.survey_id,
+    Probe.outbox_order,
+    Probe.default_limit,
+    Probe.recipient_types,
+    Probe.score_field,
+    Probe.dates,
+    Probe.customers_date,
+    Probe.bounds,
+    Probe.unix_dates,
+    Probe.headers,
+    Probe.sort,
+    Probe.over_limit,
+    Probe.past_end,
+    Probe.trend_ids,
+    Probe.unsurveyed,
+    Probe.updated_date,
+    Probe.ping,
+    Probe.paths,
+)
+
+
+def kind_of(value: Any) -> str:
+    """The JSON type of a value; a text that reads as a date is a date."""
+    if isinstance(value, str):
+        return "date-time" if len(value) >= 19 and _date(value) else "string"
+    names = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object", type(None): "null"}
+    return names[type(value)]
+
+
+def _date(value: Any) -> datetime | None:
+    try:
+        text = utc(value) if isinstance(value, str) else None
+    except Unfit:
+        return None
+    return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc) if text else None
