@@ -16,6 +16,7 @@ from sandbox.process import SandboxProcess
 pytest_plugins = ("airbyte_cdk.test.standard_tests.pytest_hooks",)
 
 LIVE = os.environ.get("RETENTLY_LIVE") == "1"
+ACCOUNT = {"customers": 30, "companies": 8, "feedback": 40, "outbox": 35}
 COMMANDS: dict[str, ScenarioCommand] = {
     "test_config_matches_spec": "spec",
     "test_check": "check",
@@ -31,7 +32,7 @@ def connector_setup() -> Iterator[None]:
     if LIVE:
         yield
         return
-    with SandboxProcess(customers=30, companies=8, feedback=40, outbox=35) as sandbox, pytest.MonkeyPatch.context() as patch:
+    with SandboxProcess(**ACCOUNT) as sandbox, pytest.MonkeyPatch.context() as patch:
         for name, value in sandbox.environment.items():
             patch.setenv(name, value)
         yield

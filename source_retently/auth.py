@@ -16,9 +16,9 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from requests.auth import AuthBase
 
 from source_retently.answers import back_off, failure, meaning_of_exception, meaning_of_status
+from source_retently.bodies import payload, receive
 from source_retently.config import OAUTH_URL, Config, OAuthCredentials, TokenCredentials, fits_a_header
 from source_retently.context import HttpContext
-from source_retently.http import payload, receive
 
 DEFAULT_LIFETIME = 3600.0
 """Seconds that an access token is used when its answer doesn't say `expires_in` (documented: 21600)."""

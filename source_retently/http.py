@@ -14,12 +14,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
-import urllib3
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler, ErrorResolution, ResponseAction
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_retently import odd_json
 from source_retently.answers import (
     NOT_RETENTLY,
     REDIRECTED,
@@ -31,6 +29,7 @@ from source_retently.answers import (
     meaning_of_status,
     rate_limit_wait,
 )
+from source_retently.bodies import payload, receive
 from source_retently.context import HttpContext
 
 Answer = requests.Response | Exception | None
@@ -46,38 +45,6 @@ class PageRefused(AirbyteTracedException):
     def __init__(self, sentence: str, failure_type: FailureType, status: int) -> None:
         super().__init__(message=sentence, internal_message=sentence, failure_type=failure_type)
         self.status = status
-
-
-def payload(response: requests.Response) -> Any:
-    """The body, parsed once an answer.
-
-    :raises ValueError: when it is not JSON
-    """
-    if "retently_payload" not in vars(response):
-        vars(response)["retently_payload"] = response.json()
-    return vars(response)["retently_payload"]
-
-
-def receive(response: requests.Response, seconds: float) -> None:
-    """Reads and parses the body of a streamed response, within a time for all of it.
-
-    :raises requests.RequestException: when it breaks off or takes too long
-    :raises ValueError: when it is not JSON
-    """
-    until = time.monotonic() + seconds
-    body = bytearray()
-    try:
-        # What has come by now, not a full chunk: a server that drips would be waited for beyond any time.
-        while chunk := response.raw.read1(1 << 20, decode_content=True):
-            body += chunk
-            if time.monotonic() > until:
-                response.close()
-                raise requests.exceptions.ReadTimeout("the answer takes too long", request=response.request)
-    except urllib3.exceptions.ReadTimeoutError as error:
-        raise requests.exceptions.ReadTimeout(error, request=response.request) from error
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
-    vars(response)["retently_payload"] = odd_json.loads(body)
 
 
 class RetentlyErrorHandler(ErrorHandler):

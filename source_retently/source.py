@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import Stream
+from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from requests.auth import AuthBase
@@ -73,8 +75,8 @@ class SourceRetently(AbstractSource):
         """Reads one customer, which an account may have none of."""
         try:
             auth, context = self._prepare(config, CHECK_PATIENCE)
-            context.workers, context.skipped, context.messages = 1, None, None
-            customers = Customers(auth, context)
+            # Nothing ahead, nothing skipped, nothing reported: one answer is all that is wanted.
+            customers = Customers(auth, replace(context, workers=1, skipped=None, messages=None))
             customers.page_size = 1  # a thousand pages may follow, but nobody asks for them
             next(iter(customers.read_records(SyncMode.full_refresh)), None)
         except AirbyteTracedException as error:
@@ -121,11 +123,11 @@ class SourceRetently(AbstractSource):
         """
         self._skipped.clear()
         self._absent.clear()
-        has = [stream.name for stream in self.streams(config)]
-        if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in has]:
+        names = [camel_to_snake(stream.__name__) for stream in STREAMS]  # as the CDK names them, without making them
+        if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in names]:
             raise ConfigError(
                 f"The catalog names {files.shown(unknown)}, but Retently has no such stream: refresh the source's schema; "
-                f"there are {', '.join(has)}."
+                f"there are {', '.join(names)}."
             )
         failed: dict[str, FailureType | None] = {}
         try:

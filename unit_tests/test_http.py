@@ -12,9 +12,9 @@ from urllib3 import HTTPResponse
 
 from source_retently.answers import back_off, meaning_of_status, rate_limit_wait
 from source_retently.auth import ApiKeyAuthenticator
+from source_retently.bodies import receive
 from source_retently.config import ConfigError
 from source_retently.context import BASE_URL_VARIABLE, HttpContext, base_url
-from source_retently.http import receive
 from source_retently.streams import Campaigns
 from unit_tests.conftest import API, KEY
 

@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import requests
@@ -27,8 +27,9 @@ from requests.auth import AuthBase
 
 from source_retently import odd_json
 from source_retently.auth import OAuthAuthenticator
+from source_retently.bodies import payload
 from source_retently.context import HttpContext
-from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler, payload
+from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler
 from source_retently.streams.ahead import PagesAhead
 from source_retently.streams.walk import LARGEST_PAGE, Page, PageWalk, Row
 from source_retently.values import Fitter, date_text
@@ -77,7 +78,6 @@ class RetentlyStream(HttpStream, ABC):
         self._reported = 0.0
         self._unknown: set[str] = set()
         self._unfit: set[str] = set()
-        self._fitter = Fitter(self.get_json_schema(), self._warn_unfit, self._note_unknown)
         super().__init__(authenticator, api_budget=self._context.budget)
 
     # ------------------------------------------------------------------------------------------------- the request
@@ -126,6 +126,11 @@ class RetentlyStream(HttpStream, ABC):
         """Gives the row a key where the API gave it none: a hash of all that it says, so that it is stable at least."""
         if not row.get(self.primary_key):
             row[self.primary_key] = stable_hash(row)
+
+    @cached_property
+    def _fitter(self) -> Fitter:
+        # Made when the first row comes: most streams that the CDK makes for a sync are not in its catalog.
+        return Fitter(self.get_json_schema(), self._warn_unfit, self._note_unknown)
 
     def _page(self, response: requests.Response) -> Page:
         """The page of a response: what the walk made of it, or for a response from elsewhere what stands in it."""
