@@ -16,7 +16,7 @@ COLLECT_EVERY = 200_000
 M_ARENA_MAX = (-8, 1)
 """One heap, in glibc's numbers; one for each thread that fetches pages would cost 5 MB each."""
 M_MMAP_THRESHOLD = (-3, 256 * 1024)
-"""Bytes from which memory goes back when it is freed: the bodies of pages. Left alone, glibc raises it, and keeps them (3 MB)."""
+"""Bytes from which memory goes back when it is freed: bodies of pages. Left alone, glibc raises it and keeps 3 MB of them."""
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
