@@ -13,17 +13,14 @@ from contextlib import suppress
 COLLECT_EVERY = 200_000
 """Objects made between two collections; a page of a thousand rows makes about 30,000."""
 
-M_ARENA_MAX = (-8, 1)
-"""One heap, in glibc's numbers; one for each thread that fetches pages would cost 5 MB each."""
-M_MMAP_THRESHOLD = (-3, 256 * 1024)
-"""Bytes from which memory goes back when it is freed: bodies of pages. Left alone, glibc raises it and keeps 3 MB of them."""
+M_ARENA_MAX = -8
+"""glibc's name for how many heaps it keeps; one for each thread that fetches pages would cost 5 MB each."""
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Runs one command: spec, check, discover or read."""
     with suppress(AttributeError, OSError):  # other C libraries have no such knob, nor the need
-        for option in (M_ARENA_MAX, M_MMAP_THRESHOLD):
-            ctypes.CDLL(None).mallopt(*option)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     gc.disable()
     from source_retently.entrypoint import launch
 
