@@ -26,7 +26,7 @@ sync: .venv/done ## read the account of secrets/config.json into out/retently.du
 	@$(BIN)/python examples/to_duckdb.py --config secrets/config.json --out out/retently.duckdb
 
 test: lint ## check everything: style, types, unit tests, integration tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: .venv/done ## check style and types
 	@$(BIN)/ruff check .

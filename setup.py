@@ -31,6 +31,7 @@ setup(
             "mypy>=1.15,<3",
             "pip-audit>=2.9,<3",
             "proxy.py>=2.4,<3",
+            "pytest-xdist>=3.6,<4",
             "responses>=0.25,<1",
             "ruff>=0.12,<1",
             "trustme>=1.2,<2",

@@ -137,6 +137,8 @@ class SourceRetently(AbstractSource):
                     failed[error.stream_descriptor.name] = error.failure_type
                 yield message
         except AirbyteTracedException:
+            if not failed:
+                raise  # before any stream: the configuration
             # The CDK sums up in several lines, and as config_error whatever it was.
             types = set(failed.values())
             sentence = (
