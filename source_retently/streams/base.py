@@ -289,6 +289,16 @@ class RetentlyStream(HttpStream, ABC):
             self.logger.info(f"{self.name}: fields that the schema does not know are passed on: {shown}.")
 
 
+class OneAnswer(RetentlyStream, ABC):
+    """An endpoint that answers everything at once: it knows no pages, and is never asked for a second one."""
+
+    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+        return self.records(response)
+
+    def next_page_token(self, response: requests.Response) -> Token:
+        return None
+
+
 def _answered(response: requests.Response) -> str:
     """When a response was sent, by the server's clock where it says so, as `source_retently.values.date_text` writes it."""
     try:

@@ -12,11 +12,11 @@ from requests.auth import AuthBase
 
 from source_retently.context import HttpContext
 from source_retently.http import PageRefused
-from source_retently.streams.base import Fetched, RetentlyStream, Token
+from source_retently.streams.base import Fetched, OneAnswer, Token
 from source_retently.streams.walk import PageWalk, Row
 
 
-class Listing(RetentlyStream, ABC):
+class Listing(OneAnswer, ABC):
     """A short list in one answer, whose rows are kept for the streams of their details."""
 
     def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
@@ -24,11 +24,8 @@ class Listing(RetentlyStream, ABC):
         self._listed: list[Row] | None = None
 
     def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        self._listed = list(self.records(response))
+        self._listed = list(super().parse_response(response))
         return self._listed
-
-    def next_page_token(self, response: requests.Response) -> Token:
-        return None
 
     def listed(self) -> list[Row]:
         """The rows, asked for unless the sync has read them before."""
@@ -37,7 +34,7 @@ class Listing(RetentlyStream, ABC):
         return self._listed or []
 
 
-class DetailStream(HttpSubStream, RetentlyStream, ABC):
+class DetailStream(HttpSubStream, OneAnswer, ABC):
     """One request for each row of a `Listing`; a row that is gone meanwhile (404) costs a line in the log.
 
     Subclasses declare `parent_stream`, and find the row that is asked about in `self.about`.
@@ -71,9 +68,6 @@ class DetailStream(HttpSubStream, RetentlyStream, ABC):
             self.logger.warning(f"{self.name} is skipped, since {self._listing.name} is.")
         for row in rows:
             yield {"parent": row}
-
-    def next_page_token(self, response: requests.Response) -> Token:
-        return None
 
     def _fetch_next_page(
         self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from source_retently.streams.base import RetentlyStream, Token
+from source_retently.streams.base import OneAnswer, RetentlyStream, Token
 from source_retently.streams.incremental import IncrementalStream
 from source_retently.streams.walk import Row
 
@@ -54,7 +54,7 @@ class Companies(RetentlyStream):
         return self.next_page(response)
 
 
-class SuppressedEmails(RetentlyStream):
+class SuppressedEmails(OneAnswer):
     """`GET /suppressions/emails` (reference 2.15): one row an address; those of Retently's own list may be masked."""
 
     records_at = ("data", "data.emails", "emails")
@@ -62,23 +62,11 @@ class SuppressedEmails(RetentlyStream):
     def path(self, **_: Any) -> str:
         return "suppressions/emails"
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        return self.records(response)
 
-    def next_page_token(self, response: requests.Response) -> Token:
-        return None
-
-
-class SuppressedDomains(RetentlyStream):
+class SuppressedDomains(OneAnswer):
     """`GET /suppressions/domains` (reference 2.16): one row a pattern of domains, such as `*.example.com`."""
 
     records_at = ("data", "data.domains", "domains")
 
     def path(self, **_: Any) -> str:
         return "suppressions/domains"
-
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        return self.records(response)
-
-    def next_page_token(self, response: requests.Response) -> Token:
-        return None

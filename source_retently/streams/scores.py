@@ -9,13 +9,13 @@ from typing import Any
 import requests
 
 from source_retently.http import PageRefused
-from source_retently.streams.base import Fetched, RetentlyStream, Token, stable_hash
+from source_retently.streams.base import Fetched, OneAnswer, RetentlyStream, Token, stable_hash
 from source_retently.streams.details import DetailStream, Listing, id_in
 from source_retently.streams.walk import PageWalk, Row
 from source_retently.values import Unfit, date_text, utc
 
 
-class Score(RetentlyStream, ABC):
+class Score(OneAnswer, ABC):
     """`GET /{metric}/score` (reference 2.13): one row, the latest score of a metric with its counts.
 
     What a metric answers that the account never surveyed is unknown: 404, no data, or nulls. None of it is a failure.
@@ -27,12 +27,6 @@ class Score(RetentlyStream, ABC):
 
     def path(self, **_: Any) -> str:
         return f"{self.name}/score"
-
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        return self.records(response)
-
-    def next_page_token(self, response: requests.Response) -> Token:
-        return None
 
     def rows_in(self, body: Any) -> list[Any] | None:
         is_empty = isinstance(body, dict) and body.get("code") == 200 and not body.get("data", True)
@@ -120,9 +114,6 @@ class Trends(DetailStream):
 
     def path(self, *, stream_slice: Token = None, **_: Any) -> str:
         return f"trends/{id_in(stream_slice, 'groupId')}"
-
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        return self.records(response)
 
     def rows_in(self, body: Any) -> list[Any] | None:
         trends = super().rows_in(body)

@@ -90,8 +90,5 @@ class TemplateDetails(DetailStream):
     def path(self, *, stream_slice: Token = None, **_: Any) -> str:
         return f"templates/{id_in(stream_slice, 'templateId')}"
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        return self.records(response)
-
     def complete(self, row: Row) -> None:
         row["id"] = row.get("id") or self.about.get("id")
