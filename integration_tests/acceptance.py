@@ -44,9 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.name.startswith("test_docker_image"):
             reason = "needs Airbyte's registry of images, and of specs; `make docker` tests the image"
             item.add_marker(pytest.mark.skip(reason=f"{item.name.split('[')[0]}: {reason}"))
-    senseless = [item for item in items if not _applies(item)]
-    config.hook.pytest_deselected(items=senseless)
-    items[:] = [item for item in items if item not in senseless]
+    config.hook.pytest_deselected(items=[item for item in items if not _applies(item)])
+    items[:] = [item for item in items if _applies(item)]
 
 
 def _applies(item: pytest.Item) -> bool:

@@ -18,13 +18,9 @@ import pytest
 from integration_tests.leaks import leaked
 from sandbox.process import SandboxProcess
 from source_retently.context import Patience
-from source_retently.streams import STREAMS
 
 ROOT = Path(__file__).parent.parent
 CATALOG = ROOT / "integration_tests/configured_catalog.json"
-
-PATHS = {stream().name: stream().path().split("{")[0] for stream in STREAMS}
-"""Where the API has each stream; with a slash at the end where there is a request for each row of another stream."""
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["source_retently.entrypoint", "pytest"])

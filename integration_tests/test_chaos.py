@@ -18,9 +18,9 @@ import pytest
 from airbyte_cdk.models import AirbyteStateMessage, ConfiguredAirbyteCatalogSerializer, FailureType
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, read
 
-from integration_tests.conftest import CATALOG, PATHS
+from integration_tests.conftest import CATALOG
 from sandbox.faults import PASSING
-from sandbox.process import SandboxProcess
+from sandbox.process import PATHS, SandboxProcess
 from source_retently import SourceRetently, source
 from source_retently.context import BASE_URL_VARIABLE, Patience
 from source_retently.streams import STREAMS

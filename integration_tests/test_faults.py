@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.conftest import PATHS, Connector, Run, catalog_of
+from integration_tests.conftest import Connector, Run, catalog_of
 from sandbox.app import CLIENT
-from sandbox.process import SandboxProcess
+from sandbox.process import PATHS, SandboxProcess
 from source_retently.context import Patience
 from source_retently.streams import STREAMS
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import AirbyteMessageSerializer
 
-from integration_tests.conftest import PATHS, Connector, Run, catalog_of
-from sandbox.process import SandboxProcess
+from integration_tests.conftest import Connector, Run, catalog_of
+from sandbox.process import PATHS, SandboxProcess
 from source_retently.streams import STREAMS
 
 KEYS = {stream().name: str(stream.primary_key) for stream in STREAMS}

@@ -11,6 +11,7 @@ from source_retently.auth import ApiKeyAuthenticator
 from source_retently.budget import RateBudget
 from source_retently.context import base_url
 from source_retently.streams import STREAMS
+from source_retently.streams.base import paging_number, value_at
 
 MOST_REQUESTS = 80
 TIMEOUT = (10, 60)
@@ -31,12 +32,11 @@ class Answer:
 
     @property
     def data(self) -> Any:
-        return self.body.get("data") if isinstance(self.body, dict) else None
+        return value_at(self.body, "data")
 
     def number(self, name: str) -> int | None:
         """A paging number, wherever it stands."""
-        places = [place for place in (self.data, self.body) if isinstance(place, dict)]
-        return next((place[name] for place in places if type(place.get(name)) is int), None)
+        return paging_number(self.body, name)
 
 
 class Api:
@@ -48,7 +48,8 @@ class Api:
         self._key = key
         self._base = f"{base_url()}/api/v2/"
         self._budget = RateBudget()
-        self._streams = {stream().name: stream() for stream in STREAMS}
+        self.streams = {stream.name: stream for stream in (make() for make in STREAMS)}
+        """Every stream of the connector, which knows where the API has it and where its rows stand."""
         self.made = 0
         """Requests so far."""
 
@@ -64,7 +65,7 @@ class Api:
 
     def rows(self, stream: str, answer: Answer) -> list[dict[str, Any]]:
         """The rows of a stream's answer; none where it has not its shape."""
-        found = self._streams[stream].rows_in(answer.body) if answer.status == 200 else None
+        found = self.streams[stream].rows_in(answer.body) if answer.status == 200 else None
         return [row for row in found or [] if isinstance(row, dict)]
 
     def _send(self, session: requests.Session, path: str, params: Mapping[str, Any]) -> Answer:

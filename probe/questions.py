@@ -9,10 +9,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from probe.api import Answer, Api
-from source_retently.values import Unfit, date_text, utc
+from source_retently.streams import STREAMS
+from source_retently.streams.base import value_at
+from source_retently.streams.details import DetailStream
+from source_retently.values import Unfit, date_of, date_text, utc
 
 UNDECIDED = "not decidable with this account's data"
-LISTS = {"customers": "nps/customers", "companies": "companies", "feedback": "feedback", "outbox": "nps/outbox"}
+LISTS = {stream().name: stream().path() for stream in STREAMS if stream.is_paged}
+"""Where the API has the lists that come in pages."""
 SAMPLE = 200
 """Rows a stream that are looked at."""
 FAR_PAGE = 999_999
@@ -41,31 +45,17 @@ class Probe:
 
     def __init__(self, api: Api) -> None:
         self.api = api
-        self.samples: dict[str, Answer] = {
-            name: api.get(path, limit=SAMPLE, sort="createdDate" if name != "outbox" else "surveyCreatedDate")
-            for name, path in LISTS.items()
-        }
-        for name, path in {
-            "campaigns": "campaigns",
-            "templates": "templates",
-            "reports": "reports",
-            "nps": "nps/score",
-            "csat": "csat/score",
-            "ces": "ces/score",
-            "star": "star/score",
-            "trend_groups": "trends",
-            "suppressed_emails": "suppressions/emails",
-            "suppressed_domains": "suppressions/domains",
-            "account": "ping",
-        }.items():
-            self.samples[name] = api.get(path)
-        for child, parent, path, key in (
-            ("trends", "trend_groups", "trends", "_id"),
-            ("template_details", "templates", "templates", "id"),
-        ):
-            ids = [row[key] for row in self.rows(parent) if isinstance(row.get(key), str)]
-            if ids:
-                self.samples[child] = api.get(f"{path}/{ids[0]}")
+        self.samples: dict[str, Answer] = {}
+        for name, stream in api.streams.items():
+            if isinstance(stream, DetailStream):
+                rows = self.rows(stream.parent_stream().name)
+                ids = [found for row in rows if isinstance(found := row.get("id") or row.get("_id"), str)]
+                if ids:
+                    self.samples[name] = api.get(stream.path(stream_slice={"parent": {"id": ids[0]}}))
+            else:
+                self.samples[name] = api.get(
+                    stream.path(), **({"limit": SAMPLE, "sort": stream.sort} if stream.is_paged else {})
+                )
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The sampled rows of a stream."""
@@ -113,10 +103,7 @@ class Probe:
     def _place(self, stream: str, name: str, number: str, places: tuple[str, ...]) -> Finding:
         question = f"Where do the {stream} stand?"
         for place in places:
-            found = self.samples[stream].body
-            for key in place.split("."):
-                found = found.get(key) if isinstance(found, dict) else None
-            if isinstance(found, list):
+            if isinstance(value_at(self.samples[stream].body, place), list):
                 return Finding(name, number, question, place)
         return undecided(name, number, question, f"an answer of /{stream} with a list in it")
 
@@ -200,7 +187,7 @@ class Probe:
         """Whether `sort` is honoured, for each list."""
         found = []
         for stream, path in LISTS.items():
-            field = "surveyCreatedDate" if stream == "outbox" else "createdDate"
+            field = self.api.streams[stream].sort
             name = "sort" if stream == "feedback" else f"sort of {stream}"
             question = f"Is sort={field} of {stream} honoured?"
             first = self.rows(stream)[:1]
@@ -388,4 +375,4 @@ def _date(value: Any) -> datetime | None:
         text = utc(value) if isinstance(value, str) else None
     except Unfit:
         return None
-    return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc) if text else None
+    return date_of(text) if text else None

@@ -19,12 +19,9 @@ from rich.table import Table
 from examples.nps_by_month import draw, nps_by_month, show
 from examples.to_duckdb import sync
 from sandbox.data import FIRST_DAY, SPAN
-from sandbox.process import SandboxProcess
-from source_retently.streams import STREAMS
+from sandbox.process import PATHS, SandboxProcess
 
 OUT = Path("out")
-REQUEST_PATHS = {stream().name: stream().path().split("{")[0] for stream in STREAMS}
-"""Where a stream's requests go; with a slash at the end where there is one for each row of another stream."""
 
 
 def main() -> None:
@@ -85,7 +82,7 @@ def _show(console: Console, rows: dict[str, int], api: dict[str, int], requests:
     for column in table.columns[1:]:
         column.justify = "right"
     for stream, number in rows.items():
-        asked = REQUEST_PATHS[stream]
+        asked = PATHS[stream]
         made = sum(count for path, count in requests.items() if path == asked or (asked[-1] == "/" and path.startswith(asked)))
         table.add_row(stream, f"{number:,}", f"{api[stream]:,}", f"{made:,}")
     console.print(table)

@@ -63,6 +63,11 @@ def date_text(date: datetime) -> str:
     return date.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def date_of(text: str) -> datetime:
+    """The date that `utc` or `date_text` has written."""
+    return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc)
+
+
 def _parsed(text: str) -> datetime:
     """ISO 8601 as Python 3.10 understands it: an offset with a colon, a fraction of three or six digits."""
     text = text[:-1] + "+00:00" if text[-1] in "Zz" else text

@@ -155,14 +155,8 @@ class RetentlyStream(HttpStream, ABC):
                 row = odd_json.clean(row)
                 self._prepare(row)
             rows.append(row)
-        # Paging numbers stand in `data`, or beside it where the newest documentation has them (contradiction 2).
-        data = body.get("data") if isinstance(body, dict) else None
-        places = [place for place in (data, body) if isinstance(place, dict)]
-        numbers = {
-            name: next((place[name] for place in places if type(place.get(name)) is int and place[name] >= 0), None)
-            for name in ("total", "pages")
-        }
-        return Page(number, rows, numbers["total"], numbers["pages"], _answered(response), unusable)
+        total, pages = paging_number(body, "total"), paging_number(body, "pages")
+        return Page(number, rows, total, pages, _answered(response), unusable)
 
     def _prepare(self, row: Row) -> None:
         self.complete(row)
@@ -172,9 +166,7 @@ class RetentlyStream(HttpStream, ABC):
     def rows_in(self, body: Any) -> list[Any] | None:
         """The rows of a parsed body; None when it has none of this endpoint's shapes."""
         for place in self.records_at:
-            found = body
-            for key in place.split("."):
-                found = found.get(key) if isinstance(found, dict) else None
+            found = value_at(body, place)
             if isinstance(found, list):
                 return found
             if isinstance(found, dict) and self.answers_one_object:
@@ -297,6 +289,19 @@ class OneAnswer(RetentlyStream, ABC):
 
     def next_page_token(self, response: requests.Response) -> Token:
         return None
+
+
+def value_at(body: Any, place: str) -> Any:
+    """What stands at a place of a parsed body, with dots between the keys; None where there is no such place."""
+    for key in place.split("."):
+        body = body.get(key) if isinstance(body, dict) else None
+    return body
+
+
+def paging_number(body: Any, name: str) -> int | None:
+    """A paging number: in `data`, or beside it where the newest documentation has them (contradiction 2)."""
+    numbers = (value_at(body, place) for place in (f"data.{name}", name))
+    return next((number for number in numbers if type(number) is int and number >= 0), None)
 
 
 def _answered(response: requests.Response) -> str:

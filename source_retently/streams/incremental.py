@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 from source_retently.context import HttpContext
 from source_retently.streams.base import RetentlyStream, Token
 from source_retently.streams.walk import Row
-from source_retently.values import Unfit, date_text, utc
+from source_retently.values import Unfit, date_of, date_text, utc
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far a cursor may lie ahead of this machine's clock before it is taken for nonsense."""
@@ -120,15 +120,15 @@ class IncrementalStream(RetentlyStream, ABC):
             return start
         lookback = self._window.lookback if self.has_late_changes else timedelta(0)
         try:
-            return max(date_text(_date(self._position) - lookback), start or "")
+            return max(date_text(date_of(self._position) - lookback), start or "")
         except OverflowError:
             return start
 
     def _bounds(self) -> dict[str, str]:
-        bounds = {"endDate": _seconds(_date(self._span.end) + BOUND_MARGIN)}
+        bounds = {"endDate": _seconds(date_of(self._span.end) + BOUND_MARGIN)}
         with suppress(OverflowError):  # nothing lies before the first second of the year 1
             if self._span.start:
-                bounds["startDate"] = _seconds(_date(self._span.start) - BOUND_MARGIN)
+                bounds["startDate"] = _seconds(date_of(self._span.start) - BOUND_MARGIN)
         return bounds
 
     def request_params(
@@ -164,10 +164,6 @@ class IncrementalStream(RetentlyStream, ABC):
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-def _date(text: str) -> datetime:
-    return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc)
 
 
 def _seconds(date: datetime) -> str:
