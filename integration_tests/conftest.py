@@ -100,9 +100,8 @@ def sandbox() -> Iterator[SandboxProcess]:
         yield running
 
 
-@pytest.fixture
-def connector(tmp_path: Path) -> Connector:
-    """Runs one command of `main.py` in a process; files are given as what they hold."""
+def _against_sandboxes(start: Callable[..., Run], tmp_path: Path) -> Connector:
+    """`start`, with the address of a sandbox, and with files given as what they hold."""
 
     def run(
         command: str,
@@ -112,21 +111,36 @@ def connector(tmp_path: Path) -> Connector:
         catalog: Any = CATALOG,
         state: Any = None,
         environment: Mapping[str, str] | None = None,
+        options: tuple[str, ...] = (),
+        secrets: tuple[str, ...] = (),
+        **how: Any,
     ) -> Run:
         config = config or sandbox.config
-        ended = subprocess.run(
-            [sys.executable, "main.py", *_words(command, tmp_path, _files(command, config, catalog, state))],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd=ROOT,
-            env={**os.environ, **sandbox.environment, **(environment or {})},
-        )
-        assert not leaked(ended.stdout + ended.stderr, [*secrets_of(config), *sandbox.issued_tokens()])
-        return Run(ended.returncode, ended.stdout, ended.stderr)
+        words = [*_words(command, tmp_path, _files(command, config, catalog, state)), *options]
+        ended = start(*words, environment={**sandbox.environment, **(environment or {})}, **how)
+        assert not leaked(ended.output + ended.stderr, [*secrets_of(config), *secrets, *sandbox.issued_tokens()])
+        return ended
 
     return run
+
+
+@pytest.fixture
+def connector(tmp_path: Path) -> Connector:
+    """Runs one command of `main.py` in a new process, against a sandbox."""
+    return _against_sandboxes(_spawned, tmp_path)
+
+
+def _spawned(*words: str, environment: Mapping[str, str]) -> Run:
+    ended = subprocess.run(
+        [sys.executable, "main.py", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+    return Run(ended.returncode, ended.stdout, ended.stderr)
 
 
 Forked = Callable[..., Run]
@@ -183,25 +197,5 @@ def _run_forked(
 
 @pytest.fixture
 def call(forked: Forked, tmp_path: Path) -> Connector:
-    """`forked`, against a sandbox and with files given as what they hold."""
-
-    def run(
-        command: str,
-        sandbox: SandboxProcess,
-        *,
-        config: Any = None,
-        catalog: Any = CATALOG,
-        state: Any = None,
-        environment: Mapping[str, str] | None = None,
-        patience: Patience | None = None,
-        waits: bool = True,
-        options: tuple[str, ...] = (),
-        secrets: tuple[str, ...] = (),
-    ) -> Run:
-        config = config or sandbox.config
-        words = [*_words(command, tmp_path, _files(command, config, catalog, state)), *options]
-        ended = forked(*words, environment={**sandbox.environment, **(environment or {})}, patience=patience, waits=waits)
-        assert not leaked(ended.output + ended.stderr, [*secrets_of(config), *secrets, *sandbox.issued_tokens()])
-        return ended
-
-    return run
+    """Runs one command in a forked process, against a sandbox; takes what `forked` takes, too."""
+    return _against_sandboxes(forked, tmp_path)
