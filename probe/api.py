@@ -11,7 +11,8 @@ from source_retently.auth import ApiKeyAuthenticator
 from source_retently.budget import RateBudget
 from source_retently.context import base_url
 from source_retently.streams import STREAMS
-from source_retently.streams.base import paging_number, value_at
+from source_retently.streams.base import value_at
+from source_retently.streams.paged import paging_number
 
 MOST_REQUESTS = 80
 TIMEOUT = (10, 60)

@@ -20,6 +20,8 @@ LISTS = {stream().name: stream().path() for stream in STREAMS if stream.is_paged
 SAMPLE = 200
 """Rows a stream that are looked at."""
 FAR_PAGE = 999_999
+DATED = (("feedback", "createdDate"), ("outbox", "sentDate"))
+"""The lists that are filtered by a date, and the date."""
 
 
 @dataclass(frozen=True)
@@ -276,10 +278,56 @@ class Probe:
     # ------------------------------------------------------------------------------------------------------------- limits
 
     def over_limit(self) -> Finding:
-        answer = self.api.get("feedback", limit=1001)
+        answer = self.api.get("feedback", limit=2000)
         position = "clamp" if answer.status == 200 and len(self.api.rows("feedback", answer)) <= 1000 else "refuse"
         position = position if answer.status in (200, 400) else f"HTTP {answer.status}"
         return Finding("over_limit", "27", "What does a limit above 1,000 get?", position)
+
+    def limits(self) -> Finding:
+        """Whether pages can overlap, which takes limits like 998."""
+        answer = self.api.get("feedback", limit=998)
+        position = {200: "any", 400: "round"}.get(answer.status, f"HTTP {answer.status}")
+        return Finding("limits", "27", "Is any limit up to 1,000 taken?", position)
+
+    def totals(self) -> list[Finding]:
+        """What the paging numbers are worth, and whether the order of rows holds."""
+        rows, total = self.rows("feedback"), self.samples["feedback"].number("total")
+        again = self.api.get(LISTS["feedback"], limit=SAMPLE, sort="createdDate")
+        question = "Does total agree with the rows?"
+        if total is None:
+            found = [undecided("total", "27", question, "paging numbers")]
+        elif again.number("total") != total:
+            found = [Finding("total", "27", question, "swinging")]
+        elif total == 0 and rows:
+            found = [Finding("total", "27", question, "zero")]
+        else:
+            count, page = len(rows), 1
+            while count == page * SAMPLE and page * SAMPLE <= total and page < 3:
+                page = max(page + 1, -(-total // SAMPLE))
+                count = (page - 1) * SAMPLE + len(self.api.rows("feedback", self.api.get("feedback", limit=SAMPLE, page=page)))
+            found = [Finding("total", "27", question, "exact" if count == total else "more" if total > count else "fewer")]
+        ids = [[row.get("id") for row in some] for some in (rows, self.api.rows("feedback", again))]
+        dates = [row["createdDate"] for row in rows if row.get("createdDate")]
+        question = "Do rows of the same date come in the same order each time?"
+        if len(set(dates)) == len(dates):
+            return [*found, undecided("ties", "26", question, "responses of the same date")]
+        return [*found, Finding("ties", "26", question, "stable" if ids[0] == ids[1] else "changing")]
+
+    def echoed_page(self) -> Finding:
+        name, number, question = "echoed_page", "27", "Which page does the third page say it is?"
+        if len(self.rows("feedback")) < 3:
+            return undecided(name, number, question, "three responses")
+        page = self.api.get("feedback", limit=1, page=3).number("page")
+        if page is None:
+            return undecided(name, number, question, "paging numbers")
+        return Finding(name, number, question, {3: "right", 2: "from_zero", 1: "one"}.get(page, str(page)))
+
+    def row_dates(self) -> Finding:
+        name, number, question = "row_dates", "36", "Do all responses and sent surveys have a date?"
+        sampled = [(row, field) for stream, field in DATED for row in self.rows(stream)]
+        if len(sampled) < 100:
+            return undecided(name, number, question, "100 responses or sent surveys")
+        return Finding(name, number, question, "always" if all(row.get(field) for row, field in sampled) else "sometimes")
 
     def default_limit(self) -> Finding:
         question = "How many responses does a page hold without a limit?"
@@ -344,6 +392,10 @@ QUESTIONS: tuple[Callable[[Probe], Finding | list[Finding]], ...] = (
     Probe.survey_id,
     Probe.outbox_order,
     Probe.default_limit,
+    Probe.limits,
+    Probe.totals,
+    Probe.echoed_page,
+    Probe.row_dates,
     Probe.recipient_types,
     Probe.score_field,
     Probe.dates,

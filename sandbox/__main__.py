@@ -40,6 +40,7 @@ def main() -> None:
             app,
             log_level="warning",
             access_log=False,
+            date_header=False,  # responses have one of their own, by the API's clock
             lifespan="off",
             timeout_graceful_shutdown=1,
             ssl_certfile=chosen["certificate"],

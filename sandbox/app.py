@@ -1,10 +1,12 @@
 """The HTTP side of the sandbox: the API's endpoints, its sign-in and its limit, and `/_sandbox` to steer it all."""
 
 import asyncio
+import random
 import secrets
 import time
 from collections import Counter, deque
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import orjson
@@ -14,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.data import METRICS, QUESTIONS, SUPPRESSED_DOMAINS, SUPPRESSED_EMAILS, Row, trend_groups, trends_of
-from sandbox.faults import Faults
+from sandbox.faults import Faults, OtherPage
 from sandbox.store import Collection, Store
 from sandbox.switches import Switches
 
@@ -32,6 +34,7 @@ PATHS = {
 ARRAYS = {"customers": "subscribers", "companies": "companies", "feedback": "responses", "outbox": "surveys"}
 DEFAULT_RANGE = {"startDate": "2026-05-01", "endDate": "2026-05-31"}
 """Which days reports cover when they are not told (2.12: undocumented)."""
+ROUND_LIMITS = (1, 10, 20, 50, 100, 200, 500, 1000, 2000)
 DEFAULT_SORT = {"outbox": "surveyCreatedDate"}
 
 
@@ -61,6 +64,7 @@ class Sandbox:
         self._recent: deque[float] = deque()
         self._plans: list[dict[str, Any]] = []
         self.faults = Faults()
+        self._swing = False
         self.reset()
 
     def reset(self) -> None:
@@ -98,8 +102,8 @@ class Sandbox:
 
     # ------------------------------------------------------------------------------------------------- every request
 
-    async def _admit(self, request: Request) -> None:
-        """Counts, signs in and limits a request to the API."""
+    async def _admit(self, request: Request) -> OtherPage | None:
+        """Counts, signs in and limits a request to the API; a list may be told to give another page than the one asked for."""
         path = request.url.path.removeprefix("/api/v2/")
         self._requests[path] += 1
         self._log.append(f"{path}?{request.url.query}" if request.url.query else path)
@@ -113,10 +117,12 @@ class Sandbox:
             shown = {"Retry-After": wait} if self.switches.rate_headers == "present" else {}
             raise ApiError(429, "Too many requests", shown)
         self._recent.append(now)
-        if fault := self.faults.next(request, path, request.headers.get("authorization", "")):
+        fault = self.faults.next(request, path, request.headers.get("authorization", ""))
+        if isinstance(fault, Response):
             raise FaultInstead(fault)
         if not self._is_signed_in(request, now):
             raise ApiError(401, "Please check your API Key to make sure it's valid.")
+        return fault
 
     def _is_signed_in(self, request: Request, now: float) -> bool:
         header = request.headers.get("authorization", "").strip()
@@ -137,12 +143,13 @@ class Sandbox:
 
     def _answer(self, body: dict[str, Any]) -> Response:
         self._statuses["200"] += 1
-        return Response(orjson.dumps(body), media_type="application/json")
+        date = format_datetime(datetime.now(timezone.utc) + timedelta(minutes=self.switches.clock_minutes), usegmt=True)
+        return Response(orjson.dumps(body), headers={"Date": date}, media_type="application/json")
 
     # ------------------------------------------------------------------------------------------------- the endpoints
 
     async def _list(self, request: Request) -> Response:
-        await self._admit(request)
+        other = await self._admit(request)
         kind = PATHS[request.url.path.removeprefix("/api/v2")]
         query = request.query_params
         collection = self.store.collections[kind]
@@ -151,8 +158,14 @@ class Sandbox:
         most = self.switches.companies_limit if kind == "companies" else 1000
         if limit > most and self.switches.over_limit == "refuse":
             raise ApiError(400, "Bad request")
+        if self.switches.limits == "round" and limit not in ROUND_LIMITS:
+            raise ApiError(400, "Bad request")
         limit = min(limit, most)
+        if self.switches.heavy_rows and limit >= self.switches.heavy_rows:
+            raise ApiError(504, "Gateway timeout")
         numbers = self._selected(collection, query)
+        asked, total = page, self._total(len(numbers))
+        page = other.number or page if other else page
         pages = -(-len(numbers) // limit)
         if page > max(pages, 1):
             match self.switches.past_end:
@@ -168,8 +181,9 @@ class Sandbox:
             chosen = numbers[max(last - limit, 0) : max(last, 0)][::-1]
         else:
             chosen = numbers[(page - 1) * limit : page * limit]
-        rows = [self._shown(collection.row(number)) for number in chosen]
-        paging = {"page": page, "pages": pages, "limit": limit, "total": len(numbers), "sort": sort}
+        rows = [] if other and other.number is None else [self._shown(collection.row(number), kind) for number in chosen]
+        echoed = {"right": page, "one": 1, "from_zero": asked - 1}[self.switches.echoed_page]
+        paging = {"page": echoed, "pages": -(-total // limit), "limit": limit, "total": total, "sort": sort}
         array = {ARRAYS[kind]: rows}
         top = paging if self.switches.paging_in == "top" else {}
         inside = paging if self.switches.paging_in == "data" else {}
@@ -193,7 +207,29 @@ class Sandbox:
         bounds = [self._milliseconds(query.get(name)) for name in ("startDate", "endDate")]
         if self.switches.dates == "ignored" or collection.kind == "companies":
             bounds = [None, None]
-        return collection.select(bounds[0], bounds[1], self.switches.bounds == "inclusive", wanted)
+        numbers = collection.select(bounds[0], bounds[1], self.switches.bounds == "inclusive", wanted)
+        if self.switches.row_dates == "sometimes" and bounds != [None, None]:
+            numbers = [number for number in numbers if self._is_dated(collection.row(number), collection.kind)]
+        if self.switches.ties == "changing":
+            numbers = sorted(numbers, key=lambda number: (collection.made(number), random.random()))
+        return numbers
+
+    def _total(self, count: int) -> int:
+        """What is said of the number of rows."""
+        off = self.switches.total_off
+        self._swing = not self._swing
+        return {
+            "exact": count,
+            "more": count + off,
+            "fewer": max(0, count - off),
+            "zero": 0,
+            "capped": min(count, off),
+            "swinging": count - self._swing,
+        }[self.switches.total]
+
+    @staticmethod
+    def _is_dated(row: Row, kind: str) -> bool:
+        return kind not in ("feedback", "outbox") or int(row.get("id") or row.get("surveyId") or "1", 16) % 50 > 0
 
     @staticmethod
     def _milliseconds(value: str | None) -> int | None:
@@ -204,13 +240,16 @@ class Sandbox:
         date = datetime.fromisoformat(value.replace("Z", "+00:00"))
         return int((date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
-    def _shown(self, row: Row) -> Row:
+    def _shown(self, row: Row, kind: str = "") -> Row:
         """A row as the switches want it."""
+        is_undated = self.switches.row_dates == "sometimes" and not self._is_dated(row, kind)
         has_survey_id = {"sometimes": row.get("mandrillMessageId", "")[-1:] < "8", "always": True, "never": False}
         if "sentDate" in row and not has_survey_id[self.switches.survey_id]:
             del row["surveyId"]
         if self.switches.updated_date == "absent":
             row.pop("updatedDate", None)
+        if is_undated:
+            row.pop("createdDate" if kind == "feedback" else "sentDate", None)
         return row
 
     async def _campaigns(self, request: Request) -> Response:
@@ -357,7 +396,7 @@ class Sandbox:
         """The OAuth token endpoint (reference 1.3): form body, refresh tokens only."""
         self._requests["oauth/token"] += 1
         form = await request.form()
-        if fault := self.faults.next(request, "oauth/token", str(form)):
+        if isinstance(fault := self.faults.next(request, "oauth/token", str(form)), Response):
             return fault
         client = {**CLIENT, "refresh_token": self._refresh_token}
         if form.get("grant_type") != "refresh_token" or any(form.get(name) != value for name, value in client.items()):
@@ -404,15 +443,17 @@ class Sandbox:
 
     async def _rows(self, request: Request) -> Response:
         collection = self.store.collections[request.path_params["kind"]]
-        rows = [self._shown(collection.row(number)) for number in collection.select(None, None, True, None)]
+        kind = collection.kind
+        rows = [self._shown(collection.row(number), kind) for number in collection.select(None, None, True, None)]
         return Response(orjson.dumps(rows), media_type="application/json")
 
     async def _do(self, request: Request) -> Response:
         """Changes the account or the sandbox.
 
-        The body is one order or a list of them: `{"switch": {name: position}}`, `{"reset": true}`, or about rows
+        The body is one order or a list of them: `{"switch": {name: position}}`, `{"reset": true}`,
+        `{"forget_plans": true}` (what was to happen before a page), or about rows
         `{"kind": …, "insert": count, "when": milliseconds}`, `{"kind": …, "delete": [positions]}`,
-        `{"kind": …, "change": position, "values": {…}}`, or faults as `sandbox.faults.Faults.order` takes them; with `"before_page": n` it waits until that page is asked for.
+        `{"kind": …, "change": position, "values": {…}, "stamp": false to leave updatedDate as it is}`, or faults as `sandbox.faults.Faults.order` takes them; with `"before_page": n` it waits until that page is asked for.
         """
         orders = orjson.loads(await request.body())
         try:
@@ -432,14 +473,20 @@ class Sandbox:
             self.faults.order(order)
         if order.get("reset"):
             self.reset()
+        if order.get("forget_plans"):
+            self._plans = []
         if "kind" in order:
             collection = self.store.collections[order["kind"]]
             if "insert" in order:
-                collection.insert(order["insert"], order.get("when"))
+                collection.insert(order["insert"], order.get("when"), self._ahead())
             if "delete" in order:
                 collection.delete(order["delete"])
             if "change" in order:
-                collection.change(order["change"], order["values"])
+                collection.change(order["change"], order["values"], self._ahead() if order.get("stamp", True) else None)
+
+    def _ahead(self) -> int:
+        """Milliseconds by which the API's clock is ahead."""
+        return self.switches.clock_minutes * 60_000
 
     def _carry_out(self, kind: str, page: int) -> None:
         due = [plan for plan in self._plans if plan["kind"] == kind and plan["before_page"] == page]

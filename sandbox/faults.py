@@ -22,9 +22,19 @@ BODIES: dict[str, bytes] = {
     "deep": b'{"data": ' + b"[" * 100_000,
 }
 BROKEN = ("reset", "cut", "drip", "hang", "redirect")
-KINDS = (*STATUSES, *BODIES, "body", *BROKEN)
+LISTING = ("empty", "served")
+"""A list's page comes without rows, or another page comes in its place (`page_served`)."""
+KINDS = (*STATUSES, *BODIES, "body", *BROKEN, *LISTING)
 PASSING = ("408", "429", "500", "502", "503", "504", *BODIES, "reset", "cut", "drip", "hang")
 """Faults that pass by themselves; the others are final."""
+
+
+@dataclass(frozen=True)
+class OtherPage:
+    """What a list gives in place of the page asked for."""
+
+    number: int | None
+    """The page; None for one without rows."""
 
 
 class Broken(Response):
@@ -85,8 +95,8 @@ class Faults:
             self.rate, self.kinds = by_chance["rate"], tuple(kinds)
             self.chance = random.Random(by_chance.get("seed", 0))
 
-    def next(self, request: Request, path: str, echo: str) -> Response | None:
-        """What this request gets instead of its answer, if anything.
+    def next(self, request: Request, path: str, echo: str) -> Response | OtherPage | None:
+        """What this request gets instead of its response, if anything.
 
         :param echo: what the request was signed with; servers have been seen to repeat it in their errors
         """
@@ -100,6 +110,8 @@ class Faults:
             return Response(body, int(kind), {"X-Echo": quote(echo)}, "application/json")
         if kind in BODIES:
             return Response(BODIES[kind].replace(b"ECHO", echo.encode()), media_type="text/html")
+        if kind in LISTING:
+            return OtherPage(None if kind == "empty" else order.get("page_served") or self.chance.randint(1, 3))
         if kind == "body":
             return Response(order["text"].encode("latin-1"), media_type="application/json")
         return Broken(kind, order.get("to", f"http://127.0.0.1:9/login?for={quote(echo)}"))

@@ -41,20 +41,21 @@ class Collection:
             row["sentDate"] = stamp(self._inserted[number])
         return {**row, **self._changes.get(number, {})}
 
-    def insert(self, count: int, when: int | None = None) -> list[int]:
-        """New rows, made now or at a time given in milliseconds (as imports are)."""
+    def insert(self, count: int, when: int | None = None, ahead: int = 0) -> list[int]:
+        """New rows, made now (by a clock so many milliseconds ahead) or at a time given in milliseconds (as imports are)."""
         numbers = list(range(self._next, self._next + count))
         self._next += count
         for number in numbers:
-            self._inserted[number] = when if when is not None else time.time_ns() // 1_000_000
+            self._inserted[number] = when if when is not None else time.time_ns() // 1_000_000 + ahead
             insort(self._order, number, key=lambda n: (self.made(n), n))
         self._touch()
         return numbers
 
-    def change(self, position: int, values: Row) -> None:
-        """Changes the row at a position, oldest first; customers get a new updatedDate."""
+    def change(self, position: int, values: Row, ahead: int | None = 0) -> None:
+        """Changes the row at a position, oldest first; customers get a new updatedDate, unless `ahead` is None."""
         number = self._order[position]
-        stamped = {"updatedDate": stamp(time.time_ns() // 1_000_000)} if self.kind == "customers" else {}
+        is_stamped = self.kind == "customers" and ahead is not None
+        stamped = {"updatedDate": stamp(time.time_ns() // 1_000_000 + (ahead or 0))} if is_stamped else {}
         self._changes[number] = {**self._changes.get(number, {}), **stamped, **values}
         self._touch()
 

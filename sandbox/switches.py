@@ -44,6 +44,21 @@ class Switches:
     """18: whether a 429 says when to come back."""
     refresh_token: Literal["kept", "rotated"] = "kept"
     """20: whether each refresh replaces the refresh token and ends the old one."""
+    total: Literal["exact", "more", "fewer", "zero", "capped", "swinging"] = "exact"
+    """What `total` and `pages` count: the rows, `total_off` more or fewer, none, at most `total_off`, one less in turn."""
+    total_off: int = 1500
+    ties: Literal["stable", "changing"] = "stable"
+    """Whether rows of the same date come in the same order in each response."""
+    limits: Literal["any", "round"] = "any"
+    """Whether a limit is refused that is none of 1, 10, 20, 50, 100, 200, 500, 1,000 and 2,000."""
+    echoed_page: Literal["right", "one", "from_zero"] = "right"
+    """What the response says which page it is."""
+    row_dates: Literal["always", "sometimes"] = "always"
+    """Whether each 50th row of feedback and outbox has no date, and is left out where dates are asked for."""
+    heavy_rows: int = 0
+    """Pages of so many rows get a 504; 0 for none."""
+    clock_minutes: int = 0
+    """How far the API's clock is ahead of this machine's."""
     companies_limit: int = 1000
     """1: most companies a page; other streams give 1,000."""
     rate_limit: int = 150

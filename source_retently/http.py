@@ -35,11 +35,15 @@ from source_retently.context import HttpContext
 Answer = requests.Response | Exception | None
 
 
+SMALLEST_PAGE = 20
+"""Rows of a page that is never too heavy: then the server has another trouble."""
+
+
 class PageRefused(AirbyteTracedException):
     """The API refuses the page asked for: 400 or 404 for too many rows at once or a page past the end, 403 or 404 for an
-    endpoint that the account's plan lacks.
+    endpoint that the account's plan lacks, 504 (or two read time-outs) for a page that it can't serve in time.
 
-    The page walk may know a way around, or the stream be skipped; where neither is so, this is the failure itself.
+    The paginator may know another page to ask for, or the stream be skipped; where neither is so, this is the failure itself.
     """
 
     def __init__(self, sentence: str, failure_type: FailureType, status: int) -> None:
@@ -69,6 +73,8 @@ class RetentlyErrorHandler(ErrorHandler):
         self._is_expected = is_expected
         # By thread: the tries of one request follow each other in one, and a redirect makes another request of each.
         self._failing_since: dict[int, float] = {}
+        self._timed_out: dict[int, int] = {}
+        self._too_heavy_since: float | None = None
         self._refused_token: dict[int, str] = {}
 
     def interpret_response(self, response: Answer) -> ErrorResolution:
@@ -78,8 +84,9 @@ class RetentlyErrorHandler(ErrorHandler):
         """
         meaning, status = self._meaning(response)
         if meaning is SUCCESS:
-            self._failing_since.pop(get_ident(), None)
+            self._forget()
             self._refused_token.pop(get_ident(), None)
+            self._too_heavy_since = None
             return ErrorResolution(ResponseAction.SUCCESS)
         what = self._what(getattr(response, "request", None))
         host = urlsplit(self._context.base).hostname
@@ -89,9 +96,12 @@ class RetentlyErrorHandler(ErrorHandler):
             or (isinstance(response, requests.Response) and self._is_new_token_refused(meaning, response))
             or self._is_out_of_patience(meaning)
         ):
-            self._failing_since.pop(get_ident(), None)
+            self._forget()
             failure_type = meaning.failure_type or FailureType.system_error
             raise PageRefused(sentence, failure_type, status) if status in (400, 403, 404) else failure(sentence, failure_type)
+        if self._is_too_heavy(response, status):
+            self._forget()
+            raise PageRefused(sentence, FailureType.transient_error, 504)
         return ErrorResolution(meaning.action, meaning.failure_type, sentence)
 
     def _meaning(self, answer: Answer) -> tuple[Meaning, int | None]:
@@ -139,6 +149,24 @@ class RetentlyErrorHandler(ErrorHandler):
         token = response.request.headers.get("Authorization", "")
         return self._refused_token.setdefault(get_ident(), token) != token
 
+    def _is_too_heavy(self, response: Answer, status: int | None) -> bool:
+        """Whether a page has timed out twice, at the server (504) or here, and a smaller one may not."""
+        if status != 504 and not isinstance(response, requests.exceptions.ReadTimeout):
+            return False
+        request = getattr(response, "request", None)
+        limit = parse_qs(urlsplit(getattr(request, "url", None) or "").query).get("limit", ["0"])[0]
+        self._timed_out[get_ident()] = self._timed_out.get(get_ident(), 0) + 1
+        if self._timed_out[get_ident()] < 2 or not limit.isdigit() or int(limit) <= SMALLEST_PAGE:
+            return False
+        # The time for all sizes together is that of one request.
+        self._too_heavy_since = self._too_heavy_since or self._failing_since.get(get_ident())
+        return True
+
+    def _forget(self) -> None:
+        """Begins to count anew for the next request of this thread."""
+        self._failing_since.pop(get_ident(), None)
+        self._timed_out.pop(get_ident(), None)
+
     def _is_out_of_patience(self, meaning: Meaning) -> bool:
         if meaning.action is ResponseAction.REFRESH_TOKEN_THEN_RETRY:
             return False  # the CDK refreshes once a request and then gives up by itself
@@ -146,7 +174,7 @@ class RetentlyErrorHandler(ErrorHandler):
         since = self._failing_since.setdefault(get_ident(), now)
         if meaning.action is ResponseAction.RATE_LIMITED:
             return now - max(since, self._context.budget.last_success) >= self._context.patience.rate_limit
-        return now - since >= self._context.patience.retry
+        return now - min(since, self._too_heavy_since or since) >= self._context.patience.retry
 
 
 def _origin(url: str) -> tuple[str | None, int | None]:

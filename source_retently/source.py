@@ -14,7 +14,6 @@ from airbyte_cdk.models import (
     ConnectorSpecification,
     FailureType,
     Status,
-    SyncMode,
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
@@ -75,10 +74,9 @@ class SourceRetently(AbstractSource):
         """Reads one customer, which an account may have none of."""
         try:
             auth, context = self._prepare(config, CHECK_PATIENCE)
-            # Nothing ahead, nothing skipped, nothing reported: one answer is all that is wanted.
-            customers = Customers(auth, replace(context, workers=1, skipped=None, messages=None))
-            customers.page_size = 1  # a thousand pages may follow, but nobody asks for them
-            next(iter(customers.read_records(SyncMode.full_refresh)), None)
+            customers = Customers(auth, replace(context, skipped=None))
+            customers.page_size = 1
+            customers.fetch_first_page()
         except AirbyteTracedException as error:
             return False, str(error)
         return True, None

@@ -44,9 +44,13 @@ def api() -> Iterator[responses.RequestsMock]:
 
 
 class Account:
-    """A list endpoint whose rows a test may change between requests; `limit` caps the page size as the API may."""
+    """A list endpoint whose rows a test may change between requests.
 
-    def __init__(self, array: str, rows: list[dict[str, Any]], limit: int = 1000) -> None:
+    `limit` caps the page size as the API may; without `tells` there are no paging numbers.
+    """
+
+    def __init__(self, array: str, rows: list[dict[str, Any]], limit: int = 1000, *, tells: bool = True) -> None:
+        self.tells = tells
         self.array = array
         self.rows = rows
         self.limit = limit
@@ -58,11 +62,6 @@ class Account:
         self.asked.append(query)
         self.before(len(self.asked))
         page, limit = int(query["page"]), min(int(query["limit"]), self.limit)
-        data = {
-            self.array: self.rows[(page - 1) * limit : page * limit],
-            "page": page,
-            "pages": -(-len(self.rows) // limit),
-            "limit": limit,
-            "total": len(self.rows),
-        }
+        numbers = {"page": page, "pages": -(-len(self.rows) // limit), "limit": limit, "total": len(self.rows)}
+        data = {self.array: self.rows[(page - 1) * limit : page * limit], **(numbers if self.tells else {})}
         return 200, {}, json.dumps({"message": "Success.", "code": 200, "data": data})

@@ -4,6 +4,7 @@ import pytest
 import requests
 import responses
 from airbyte_cdk.models import SyncMode
+from airbyte_cdk.sources.streams.checkpoint.checkpoint_reader import FULL_REFRESH_COMPLETE_STATE
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_retently import streams
@@ -43,7 +44,7 @@ def read(stream: RetentlyStream) -> list[Any]:
         records += stream.read_records(SyncMode.full_refresh, stream_slice={"cursor_slice": slice_, "partition": {}})
         cursor = stream.get_cursor()
         slice_ = dict(cursor.get_stream_state()) if cursor else {}
-        if not slice_ or "page" not in slice_:
+        if not slice_ or FULL_REFRESH_COMPLETE_STATE.items() <= slice_.items():
             return records
 
 
@@ -137,8 +138,11 @@ def test_lists_are_asked_for_in_large_pages_oldest_first(
     account = Endpoint(array, rows(2500))
     api.add_callback(responses.GET, API + stream().path(), account)
     assert [row["id"] for row in read(stream(AUTH))] == [row["id"] for row in account.rows]
-    assert sorted((query["page"], query["limit"], query["sort"]) for query in account.asked) == [
-        (page, "1000", sort) for page in "123"
+    # Each page after the first begins with a row that the one before has brought.
+    assert [(query["page"], query["limit"], query["sort"]) for query in account.asked] == [
+        ("1", "1000", sort),
+        ("2", "999", sort),
+        ("3", "998", sort),
     ]
 
 
@@ -155,10 +159,10 @@ def test_an_echoed_smaller_limit_is_believed(
 def test_a_limit_that_is_refused_falls_back_to_100(api: responses.RequestsMock) -> None:
     account = Endpoint("companies", rows(250))
     api.add_callback(
-        responses.GET, f"{API}companies", lambda request: account(request) if "limit=100&" in request.url else (400, {}, "")
+        responses.GET, f"{API}companies", lambda request: (400, {}, "") if "limit=1000&" in request.url else account(request)
     )
     assert len(read(Companies(AUTH))) == 250
-    assert sorted((query["page"], query["limit"]) for query in account.asked) == [("1", "100"), ("2", "100"), ("3", "100")]
+    assert [(query["page"], query["limit"]) for query in account.asked] == [("1", "100"), ("2", "99"), ("3", "98")]
 
 
 def test_a_refusal_of_the_smaller_limit_too_is_a_failure(api: responses.RequestsMock) -> None:
@@ -199,16 +203,17 @@ def test_a_list_whose_numbers_are_none_is_read_to_its_end(api: responses.Request
     assert [record["id"] for record in read(Companies(AUTH))] == ["1", "2", "3"]
 
 
-def test_paging_numbers_beside_data_count_and_where_there_are_none_an_empty_page_ends(api: responses.RequestsMock) -> None:
-    first, second = rows(3)[:2], rows(3)[2:]
-    api.get(f"{API}companies", json={"pages": 2, "total": 3, "data": {"companies": first}})
-    api.get(f"{API}companies", json={"pages": 2, "total": 3, "data": {"companies": second}})
+def test_paging_numbers_beside_data_count_and_without_any_a_page_without_news_ends(
+    api: responses.RequestsMock,
+) -> None:
+    api.get(f"{API}companies", json={"pages": 1, "total": 3, "data": {"companies": rows(3)}})
     assert len(read(Companies(AUTH))) == 3
-    assert len(api.calls) == 2
+    assert len(api.calls) == 1
     api.reset()
-    for part in (first, second, []):
-        api.get(f"{API}companies", json={"data": {"companies": part}})
-    assert len(read(Companies(AUTH))) == 3
+    account = Endpoint("companies", rows(25), tells=False)
+    api.add_callback(responses.GET, f"{API}companies", account)
+    assert len(read(Companies(AUTH))) == 25
+    assert len(account.asked) == 2
 
 
 def test_the_key_of_a_sent_survey_is_its_id_or_a_hash_of_what_never_changes() -> None:
@@ -223,7 +228,7 @@ def test_the_key_of_a_sent_survey_is_its_id_or_a_hash_of_what_never_changes() ->
 
     def key(**values: Any) -> str:
         row = {**sent, **values}
-        stream.identify(row)
+        stream.set_primary_key(row)
         return str(row["id"])
 
     assert key(surveyId="s") == "s"
@@ -258,8 +263,8 @@ def test_the_mark_of_a_finished_full_refresh_means_start_again() -> None:
     stream = Companies(AUTH)
     stream.state = {"__ab_full_refresh_sync_complete": True}
     assert stream.state == {}
-    stream.state = {"page": 3, "limit": 1000, "total": 2500}
-    assert stream.state == {"page": 3, "limit": 1000, "total": 2500}
+    stream.state = {"position": 1998, "keys": ["a"]}
+    assert stream.state == {"position": 1998, "keys": ["a"]}
 
 
 def test_a_response_from_elsewhere_can_be_parsed() -> None:
@@ -268,4 +273,4 @@ def test_a_response_from_elsewhere_can_be_parsed() -> None:
     response._content = b'{"data": {"companies": [{"id": "1"}], "page": 1, "pages": 3, "limit": 1, "total": 3}}'
     stream = Companies(AUTH)
     assert list(stream.parse_response(response)) == [{"id": "1"}]
-    assert (stream.next_page_token(response) or {})["page"] == 2
+    assert stream.next_page_token(response) == {"position": 1, "keys": ["1"]}

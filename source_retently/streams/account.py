@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from source_retently.streams.base import OneAnswer
-from source_retently.streams.walk import Row
+from source_retently.streams.base import SingleResponseStream
+from source_retently.streams.paging import Row
 
 
-class Account(OneAnswer):
+class Account(SingleResponseStream):
     """`GET /ping` (reference 2.1): one row, the account with its plan and usage. Not every source knows the endpoint."""
 
     records_at = ("data",)
@@ -15,7 +15,7 @@ class Account(OneAnswer):
     def path(self, **_: Any) -> str:
         return "ping"
 
-    def identify(self, row: Row) -> None:
+    def set_primary_key(self, row: Row) -> None:
         # There is one; a hash of it would change with its usage.
         account = row.get("account") or {}
         row["id"] = str(account.get("id") or "account")

@@ -12,19 +12,19 @@ from requests.auth import AuthBase
 
 from source_retently.context import HttpContext
 from source_retently.http import PageRefused
-from source_retently.streams.base import Fetched, OneAnswer, Token
-from source_retently.streams.walk import PageWalk, Row
+from source_retently.streams.base import NO_CONTENT, Fetched, Records, SingleResponseStream, Token, without_body
+from source_retently.streams.paging import Row
 
 
-class Listing(OneAnswer, ABC):
-    """A short list in one answer, whose rows are kept for the streams of their details."""
+class Listing(SingleResponseStream, ABC):
+    """A short list in one response, whose rows are kept for the streams of their details."""
 
     def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
         super().__init__(authenticator, context)
         self._listed: list[Row] | None = None
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
-        self._listed = list(super().parse_response(response))
+    def records(self, response: requests.Response, stream_slice: Token = None) -> Records:
+        self._listed = [row for row in super().records(response, stream_slice) if isinstance(row, dict)]
         return self._listed
 
     def listed(self) -> list[Row]:
@@ -34,10 +34,10 @@ class Listing(OneAnswer, ABC):
         return self._listed or []
 
 
-class DetailStream(HttpSubStream, OneAnswer, ABC):
+class DetailStream(HttpSubStream, SingleResponseStream, ABC):
     """One request for each row of a `Listing`; a row that is gone meanwhile (404) costs a line in the log.
 
-    Subclasses declare `parent_stream`, and find the row that is asked about in `self.about`.
+    Subclasses declare `parent_stream`, and get the row that a request is about in `fill_in(row, parent)`.
     """
 
     parent_stream: type[Listing]
@@ -55,7 +55,6 @@ class DetailStream(HttpSubStream, OneAnswer, ABC):
         super().__init__(parent=self._listing, authenticator=authenticator, context=context)
         # A state that says which rows are done is handed back after a finished sync, too, and would end all later ones.
         self.cursor = None
-        self.about: Row = {}
 
     def stream_slices(
         self, sync_mode: SyncMode | None = None, cursor_field: list[str] | None = None, stream_state: Token = None
@@ -72,16 +71,16 @@ class DetailStream(HttpSubStream, OneAnswer, ABC):
     def _fetch_next_page(
         self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
     ) -> Fetched:
-        self.about = (stream_slice or {}).get("parent", {})
         if self._context.skipped and self.name in self._context.skipped:
-            return self._nothing()  # what was refused for one row will be for all
+            return without_body(NO_CONTENT)  # what was refused for one row will be for all
         return super()._fetch_next_page(stream_slice, stream_state, next_page_token)
 
-    def _skip(self, refusal: PageRefused, walk: PageWalk) -> Fetched:
+    def _skip(self, refusal: PageRefused, stream_slice: Token) -> Fetched:
         if refusal.status == 404:
-            self.logger.warning(f"{self.name}: nothing about {self.about.get('id')} any more (HTTP 404), going on without it.")
-            return self._nothing()
-        return super()._skip(refusal, walk)
+            key = (stream_slice or {}).get("parent", {}).get("id")
+            self.logger.warning(f"{self.name}: {key} is gone (HTTP 404), going on without it.")
+            return without_body(NO_CONTENT)
+        return super()._skip(refusal, stream_slice)
 
 
 def id_in(stream_slice: Token, placeholder: str) -> str:

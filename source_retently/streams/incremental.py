@@ -1,9 +1,9 @@
-"""`IncrementalStream`: cursor state on top of the page walk."""
+"""`IncrementalStream`: a cursor on top of the pages."""
 
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,50 +12,37 @@ from airbyte_cdk.models import SyncMode
 from requests.auth import AuthBase
 
 from source_retently.context import HttpContext
-from source_retently.streams.base import RetentlyStream, Token
-from source_retently.streams.walk import Row
-from source_retently.values import Unfit, date_of, date_text, utc
+from source_retently.streams.base import Records, Token
+from source_retently.streams.cursor import Cursor, Reading, is_due
+from source_retently.streams.paged import PagedStream, api_time
+from source_retently.streams.paging import End, Row, Step
+from source_retently.values import date_of, date_text
 
-CLOCK_TOLERANCE = timedelta(days=1)
-"""How far a cursor may lie ahead of this machine's clock before it is taken for nonsense."""
 BOUND_MARGIN = timedelta(seconds=1)
 """Whether the API's date bounds are inclusive is unknown (contradiction 15), so a second more is asked for."""
-UNFINISHED = "unfinished"
-"""The key of a state under which an unfinished sync keeps where it stopped."""
+CHANGE_MARGIN = timedelta(minutes=5)
+"""How long before the last sync began a change counts as new: a replica may show it late, with its earlier date."""
 
 
-@dataclass(frozen=True)
-class Span:
-    """The dates between which one sync reads, as text of 24 characters; `start` None means from the beginning."""
+class IncrementalStream(PagedStream, ABC):
+    """A stream whose state is a date, up to which everything was emitted.
 
-    start: str | None
-    end: str
-
-
-class IncrementalStream(RetentlyStream, ABC):
-    """A stream whose state is one date: the cursor of the newest row that was emitted.
-
-    The date moves once, when all pages were read and emitted; so it does not matter in which order the API sorts them, nor
-    whether it filters as asked (rows are filtered here again). Until then the state says beside it where the walk stands,
-    so that a killed sync goes on with the next page. A date after the sync's start never becomes the state: a row dated
-    2099 must not end all future syncs.
+    The date moves once, when the list was read to its end; so it does not matter in which order the API sorts it, nor whether
+    it filters as asked (rows are filtered here again). Until then the state names the rows at which it stands, so that a killed
+    sync goes on there. The date never moves past the moment, by the API's clock, at which the first page was asked for: a row
+    dated 2099 must not end all future syncs.
 
     Subclasses declare `cursor_field` beside what `RetentlyStream` asks for.
     """
 
-    is_paged = True
     filters_by_date = True
-    """Whether `startDate` and `endDate` are known to filter by the cursor field."""
-    has_late_changes = True
-    """Whether rows change without a new cursor date, so that the look-back window applies."""
+    """Whether `startDate` is known to filter by the cursor field. Else the whole list is read, and what changed is emitted."""
 
     def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
         super().__init__(authenticator, context)
-        self._window = self._context.window
-        self._remember(None, {})
-        self._span = Span(None, date_text(_now()))
-        self._newest = ""
-        self._is_checkpoint_due = False
+        self._cursor = Cursor()
+        self._reading = Reading()
+        self._start: str | None = None
 
     # ------------------------------------------------------------------------------------------------------ the state
 
@@ -65,107 +52,117 @@ class IncrementalStream(RetentlyStream, ABC):
 
     @state.setter
     def state(self, value: MutableMapping[str, Any]) -> None:
-        position = self._readable(value.get(str(self.cursor_field)))
-        unfinished = value.get(UNFINISHED)
-        self._remember(position, dict(unfinished) if isinstance(unfinished, Mapping) else {})
-
-    def _remember(self, position: str | None, unfinished: Mapping[str, Any]) -> None:
-        self._position = position
-        self._unfinished = unfinished
-        self._state = {
-            **({str(self.cursor_field): position} if position else {}),
-            **({UNFINISHED: unfinished} if unfinished else {}),
-        }
-
-    def _readable(self, position: Any) -> str | None:
-        """The cursor of a state, or None (read everything) where it is none or lies far in the future."""
-        if position is None:
-            return None
+        field = str(self.cursor_field)
         try:
-            date = utc(position)
-        except Unfit:
-            date = None
-        if date is None or date > date_text(_now() + CLOCK_TOLERANCE):
-            field = self.cursor_field
+            self._set_cursor(Cursor.of(value, field, _now()))
+        except ValueError:
             self.logger.warning(f"{self.name}: the state's {field} is not a date of the past; reading everything again.")
-            return None
-        return date
+            self._set_cursor(Cursor())
 
-    @property
-    def state_checkpoint_interval(self) -> int | None:
-        # The CDK asks after every record: a state goes out with the last record of a page.
-        return 1 if self._is_checkpoint_due else None
+    def _set_cursor(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._state = cursor.state(str(self.cursor_field))
 
     # ------------------------------------------------------------------------------------------------------- the sync
 
     def stream_slices(
         self, *, sync_mode: SyncMode, cursor_field: list[str] | None = None, stream_state: Token = None
     ) -> Iterable[Mapping[str, Any]]:
-        """One slice: the dates between which this sync asks for rows."""
-        stopped = self._unfinished
-        self._remember(None if sync_mode == SyncMode.full_refresh else self._position, stopped)
-        self._span = Span(self._lower_bound(), date_text(_now()))
-        # Page numbers only mean the same rows within the same dates.
-        if isinstance(stopped.get("end"), str) and stopped.get("start") == self._span.start:
-            self._span = Span(self._span.start, stopped["end"])
-            self._newest = str(stopped.get("newest", ""))
-        else:
-            self._newest = ""
-            self._remember(self._position, {})
-        yield self._bounds() if self.filters_by_date else {}
+        """One slice: the date from which this sync asks for rows, where there is one."""
+        if sync_mode == SyncMode.full_refresh:
+            self._set_cursor(replace(self._cursor, date=None))
+        self._start = self._lower_bound()
+        asked_from = self._start if self.filters_by_date else None
+        if asked_from and self._cursor.undated_read and is_due(self._cursor.undated_read, _now()):
+            self.logger.info(
+                f"{self.name}: some rows have no {self.cursor_field}, so the list is read without dates once a day."
+            )
+            asked_from = None
+        reading = Reading.resumed(self._cursor.unfinished or {}, asked_from)
+        self._reading = reading or Reading(asked_from)
+        if reading is None:
+            self._set_cursor(replace(self._cursor, unfinished=None))
+        yield _bounds(asked_from)
 
     def _lower_bound(self) -> str | None:
-        start = date_text(self._window.start_date) if self._window.start_date else None
-        if not self._position:
+        """The date before which no row is emitted; None for none."""
+        window = self._context.window
+        start = date_text(window.start_date) if window.start_date else None
+        if not self._cursor.date:
             return start
-        lookback = self._window.lookback if self.has_late_changes else timedelta(0)
         try:
-            return max(date_text(date_of(self._position) - lookback), start or "")
+            margin = window.lookback if self.filters_by_date else CHANGE_MARGIN
+            return max(date_text(date_of(self._cursor.date) - margin), start or "")
         except OverflowError:
             return start
-
-    def _bounds(self) -> dict[str, str]:
-        bounds = {"endDate": _seconds(date_of(self._span.end) + BOUND_MARGIN)}
-        with suppress(OverflowError):  # nothing lies before the first second of the year 1
-            if self._span.start:
-                bounds["startDate"] = _seconds(date_of(self._span.start) - BOUND_MARGIN)
-        return bounds
 
     def request_params(
         self, stream_state: Token, stream_slice: Token = None, next_page_token: Token = None
     ) -> MutableMapping[str, Any]:
-        bounds = {name: value for name, value in (stream_slice or {}).items() if name in ("startDate", "endDate")}
+        bounds = {name: value for name, value in (stream_slice or {}).items() if name == "startDate"}
         return {**super().request_params(stream_state, stream_slice, next_page_token), **bounds}
 
-    def _first_token(self) -> Token:
-        return self._unfinished or None
+    def _begin(self, saved: Token) -> Any:
+        return super()._begin(saved or self._cursor.unfinished)
 
-    def records(self, response: requests.Response) -> Iterable[Row]:
-        """The new records of a page that lie in the sync's dates; rows without a date are always among them."""
-        page = self._page(response)
-        rows, dates = page.rows, self._dates_of(page.rows)
-        self._newest = max(self._newest, max((date for date in dates if date and date <= self._span.end), default=""))
-        if start := self._span.start:
-            rows = [row for row, date in zip(rows, dates, strict=True) if date is None or date >= start]
-        yield from rows[:-1]
-        if page.next_token:
-            self._remember(self._position, {**page.next_token, **asdict(self._span), "newest": self._newest})
+    @property
+    def date_field(self) -> str:
+        return str(self.cursor_field) if self.filters_by_date else super().date_field
+
+    @property
+    def most_readings(self) -> int:
+        return super().most_readings if is_due(self._cursor.order_changed, _now()) else 1
+
+    def emit(self, step: Step, response: requests.Response) -> Records:
+        """The rows of a step that lie in the sync's dates, and a state; rows without a date are always among them."""
+        if response.status_code == 200 and not self._reading.started:
+            self._reading = replace(self._reading, started=date_text(api_time(response)))
+        reading, start = self._reading, self._start
+        dates = [self.date_of(row) for row in step.rows]
+        newest = max((date for date in dates if date and date <= reading.started), default="")
+        self._reading = replace(
+            reading,
+            newest=max(reading.newest, newest),
+            has_undated_rows=reading.has_undated_rows or (self.filters_by_date and None in dates),
+        )
+        yield from (row for row, date in zip(step.rows, dates, strict=True) if not start or date is None or date >= start)
+        if step.end:
+            self._end(step.end)
+        elif self._paginator:
+            self._set_cursor(self._cursor.after_page(self._paginator.saved, self._reading))
+            if self._state_manager:
+                # With each page, whether it had rows to emit or not: platforms end a source that is silent for too long.
+                yield self._checkpoint_state(self._state, self._state_manager)  # type: ignore[misc]
+
+    def date_of(self, row: Row) -> str | None:
+        """The place of a row in the order of the cursor; None where it has no date."""
+        date: str | None = row.get(str(self.cursor_field))
+        return date
+
+    def _end(self, end: End) -> None:
+        """Moves the cursor, over rows that were emitted."""
+        date = self._reading.newest if self.filters_by_date else self._reading.started
+        repeated = self.most_readings > 1
+        self._set_cursor(self._cursor.after_end(date, end, self._reading, repeated=repeated))
+
+    def _warn_wrong_total(self, end: End) -> None:
+        if self._cursor.is_news(end):
+            super()._warn_wrong_total(end)
+            self._set_cursor(replace(self._cursor, wrong_total={"rows": end.position, "total": end.total or 0}))
         else:
-            self._remember(max(self._position or "", self._newest) or None, {})
-        self._is_checkpoint_due = bool(page.next_token)
-        yield from rows[-1:]
-        self._is_checkpoint_due = False
-
-    def _dates_of(self, rows: list[Row]) -> list[str | None]:
-        """The place of each row in the order of the cursor; None where it has no date."""
-        field = str(self.cursor_field)
-        return [row.get(field) for row in rows]
+            self.logger.debug(f"{self.name}: the API counts {end.total} records, its list has {end.position}, as before.")
 
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _seconds(date: datetime) -> str:
-    """A date as the API takes it: ISO 8601 in whole seconds (reference 1.7)."""
-    return date_text(date)[:19] + "Z"
+def _bounds(start: str | None) -> dict[str, str]:
+    """The date bound of a request: ISO 8601 in whole seconds (reference 1.7), and not in the future, which the API may refuse.
+
+    There is no `endDate`: rows that come in meanwhile do no harm, and the clocks of this machine and of the API may differ.
+    """
+    with suppress(OverflowError):  # nothing lies before the first second of the year 1
+        if start:
+            return {"startDate": date_text(min(date_of(start), _now()) - BOUND_MARGIN)[:19] + "Z"}
+    return {}

@@ -1,13 +1,19 @@
-"""Who is asked, and who must not be: customers, their companies, and the account's lists of suppressed addresses."""
+"""Customers, companies and suppression lists."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import requests
 
-from source_retently.streams.base import OneAnswer, RetentlyStream, Token
+from source_retently.streams.base import Records, SingleResponseStream, Token
 from source_retently.streams.incremental import IncrementalStream
-from source_retently.streams.walk import Row
+from source_retently.streams.paged import PagedStream
+from source_retently.streams.paging import End, Row, Step
+from source_retently.values import Unfit, utc
+
+CHANGE_DATES = ("isInQueueSetAt", "lastSurveySent", "surveySubscriptionStatus")
+"""Fields of a customer that Retently sets itself, perhaps without moving `updatedDate` (reference, 37)."""
 
 
 class Customers(IncrementalStream):
@@ -18,43 +24,66 @@ class Customers(IncrementalStream):
 
     cursor_field = "updatedDate"
     filters_by_date = False
-    has_late_changes = False
     records_at = ("data.subscribers", "data.customers")
     sort = "createdDate"
-    birth = "createdDate"
+
+    _has_updated_dates: bool | None = None
+    """Whether a row of this reading says when it was updated; None before the first row."""
 
     def path(self, **_: Any) -> str:
         return "nps/customers"
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+    def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
 
-    def _dates_of(self, rows: list[Row]) -> list[str | None]:
-        return [row.get("updatedDate") or row.get("createdDate") for row in rows]
+    def _begin(self, saved: Token) -> Any:
+        self._has_updated_dates = None
+        if self._cursor.lacks_updated_date:
+            self.logger.info(f"{self.name}: no customer has an updatedDate, so all are emitted in each sync.")
+        return super()._begin(saved)
+
+    def emit(self, step: Step, response: requests.Response) -> Records:
+        if step.rows:
+            self._has_updated_dates = bool(self._has_updated_dates) or any(row.get("updatedDate") for row in step.rows)
+        return super().emit(step, response)
+
+    def date_of(self, row: Row) -> str | None:
+        """When the customer was changed last: the latest of its dates, those in the future left aside.
+
+        Where no customer has an `updatedDate`, nothing is known of changes, and none of them has a date.
+        """
+        if self._cursor.lacks_updated_date:
+            return None
+        date: str | None = row.get("updatedDate") or row.get("createdDate")
+        changes = [found for name in CHANGE_DATES if row.get(name) for found in _dates_in(row[name])]
+        return max((found for found in changes if date and date < found <= self._reading.started), default=date)
+
+    def _end(self, end: End) -> None:
+        super()._end(end)
+        if self._has_updated_dates is not None:
+            self._set_cursor(replace(self._cursor, lacks_updated_date=not self._has_updated_dates))
 
 
-class Companies(RetentlyStream):
+class Companies(PagedStream):
     """`GET /companies` (reference 2.4): one row a company. Not every account has any."""
 
-    is_paged = True
     records_at = ("data.companies",)
     sort = "createdDate"
-    birth = "createdDate"
 
     def path(self, **_: Any) -> str:
         return "companies"
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+    def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
 
 
-class SuppressedEmails(OneAnswer):
+class SuppressedEmails(SingleResponseStream):
     """`GET /suppressions/emails` (reference 2.15): one row an address; those of Retently's own list may be masked."""
 
     records_at = ("data", "data.emails", "emails")
@@ -63,10 +92,22 @@ class SuppressedEmails(OneAnswer):
         return "suppressions/emails"
 
 
-class SuppressedDomains(OneAnswer):
+class SuppressedDomains(SingleResponseStream):
     """`GET /suppressions/domains` (reference 2.16): one row a pattern of domains, such as `*.example.com`."""
 
     records_at = ("data", "data.domains", "domains")
 
     def path(self, **_: Any) -> str:
         return "suppressions/domains"
+
+
+def _dates_in(value: Any) -> Iterator[str]:
+    """Every date in a value of unknown shape, as text of 24 characters."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _dates_in(inner)
+    elif isinstance(value, str):
+        try:
+            yield utc(value) or ""
+        except Unfit:
+            return

@@ -1,24 +1,33 @@
-"""What it adds up to: the latest scores, the reports of the campaigns, and the trends of groups of them."""
+"""Scores, reports and trends."""
 
 from abc import ABC
 from collections import Counter
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from datetime import datetime, timezone
 from typing import Any
 
 import requests
 
 from source_retently.http import PageRefused
-from source_retently.streams.base import Fetched, OneAnswer, RetentlyStream, Token, stable_hash
+from source_retently.streams.base import (
+    NO_CONTENT,
+    Fetched,
+    Records,
+    RetentlyStream,
+    SingleResponseStream,
+    Token,
+    stable_hash,
+    without_body,
+)
 from source_retently.streams.details import DetailStream, Listing, id_in
-from source_retently.streams.walk import PageWalk, Row
+from source_retently.streams.paging import Row
 from source_retently.values import Unfit, date_text, utc
 
 
-class Score(OneAnswer, ABC):
+class Score(SingleResponseStream, ABC):
     """`GET /{metric}/score` (reference 2.13): one row, the latest score of a metric with its counts.
 
-    What a metric answers that the account never surveyed is unknown: 404, no data, or nulls. None of it is a failure.
+    What the API returns for a metric that the account never surveyed is unknown: 404, no data, or nulls. None is an error.
     """
 
     primary_key = "metricsType"
@@ -32,18 +41,18 @@ class Score(OneAnswer, ABC):
         is_empty = isinstance(body, dict) and body.get("code") == 200 and not body.get("data", True)
         return [] if is_empty else super().rows_in(body)
 
-    def complete(self, row: Row) -> None:
-        # Older answers call the score by its metric (contradiction 13), and not all of them name the metric.
+    def fill_in(self, row: Row, parent: Row) -> None:
+        # Older responses call the score by its metric (contradiction 13), and not all of them name the metric.
         if row.get("score") is None and self.name in row:
             row["score"] = row.pop(self.name)
         row["metricsType"] = row.get("metricsType") or self.name.upper()
 
-    def _skip(self, refusal: PageRefused, walk: PageWalk) -> Fetched:
+    def _skip(self, refusal: PageRefused, stream_slice: Token) -> Fetched:
         if refusal.status == 404:
             self._context.absent.add(self.name)
             self.logger.info(f"{self.name}: the account has no score of this metric.")
-            return self._nothing()
-        return super()._skip(refusal, walk)
+            return without_body(NO_CONTENT)
+        return super()._skip(refusal, stream_slice)
 
 
 class Nps(Score):
@@ -83,7 +92,7 @@ class Reports(RetentlyStream):
             return {}
         return {"startDate": date_text(start)[:10], "endDate": date_text(datetime.now(timezone.utc))[:10]}
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+    def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
@@ -98,7 +107,7 @@ class TrendGroups(Listing):
     def path(self, **_: Any) -> str:
         return "trends"
 
-    def complete(self, row: Row) -> None:
+    def fill_in(self, row: Row, parent: Row) -> None:
         row["id"] = row.get("id") or row.get("_id")
 
 
@@ -123,22 +132,21 @@ class Trends(DetailStream):
         date_range = body.get("dateRange") or data.get("dateRange")
         return [{"trend": trend, "dateRange": date_range} if isinstance(trend, dict) else trend for trend in trends]
 
-    def _fetch_next_page(
-        self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
-    ) -> Fetched:
-        self._alike: Counter[str] = Counter()
-        return super()._fetch_next_page(stream_slice, stream_state, next_page_token)
+    def records(self, response: requests.Response, stream_slice: Token = None) -> Records:
+        alike: Counter[str] = Counter()
+        for row in self._rows(response, stream_slice):
+            key = row["id"]
+            alike[key] += 1
+            yield row if alike[key] == 1 else {**row, "id": stable_hash([key, alike[key]])}
 
-    def complete(self, row: Row) -> None:
-        row.update(groupId=self.about.get("id"), groupName=self.about.get("groupName"), metric=self.about.get("metric"))
+    def fill_in(self, row: Row, parent: Row) -> None:
+        row.update(groupId=parent.get("id"), groupName=parent.get("groupName"), metric=parent.get("metric"))
 
-    def identify(self, row: Row) -> None:
+    def set_primary_key(self, row: Row) -> None:
         trend = row.get("trend") or {}
         own = trend.get("_id") or trend.get("id")
         texts = {name: value for name, value in trend.items() if isinstance(value, str) and not _is_date(value)}
-        key = stable_hash([row["groupId"], own or texts])
-        self._alike[key] += 1
-        row["id"] = key if self._alike[key] == 1 else stable_hash([key, self._alike[key]])
+        row["id"] = stable_hash([row["groupId"], own or texts])
 
 
 def _is_date(text: str) -> bool:

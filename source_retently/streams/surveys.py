@@ -1,14 +1,13 @@
-"""What was sent and what came back: outbox and feedback, and the campaigns and templates behind them."""
+"""Feedback, sent surveys (outbox), campaigns and templates."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import requests
 
-from source_retently.streams.base import RetentlyStream, Token, stable_hash
+from source_retently.streams.base import Records, RetentlyStream, Token, stable_hash
 from source_retently.streams.details import DetailStream, Listing, id_in
 from source_retently.streams.incremental import IncrementalStream
-from source_retently.streams.walk import Row
+from source_retently.streams.paging import Row
 
 
 class Feedback(IncrementalStream):
@@ -21,7 +20,7 @@ class Feedback(IncrementalStream):
     def path(self, **_: Any) -> str:
         return "feedback"
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+    def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
@@ -44,13 +43,13 @@ class Outbox(IncrementalStream):
     def path(self, **_: Any) -> str:
         return "nps/outbox"
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+    def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
 
-    def identify(self, row: Row) -> None:
+    def set_primary_key(self, row: Row) -> None:
         names = self.never_changing if row.get("customerId") else ("email", *self.never_changing[1:])
         stable = {name: row[name] for name in names if row.get(name)}
         row["id"] = row.get("surveyId") or stable_hash(stable or row)
@@ -64,7 +63,7 @@ class Campaigns(RetentlyStream):
     def path(self, **_: Any) -> str:
         return "campaigns"
 
-    def parse_response(self, response: requests.Response, **_: Any) -> Iterable[Row]:
+    def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
 
     def next_page_token(self, response: requests.Response) -> Token:
@@ -90,5 +89,5 @@ class TemplateDetails(DetailStream):
     def path(self, *, stream_slice: Token = None, **_: Any) -> str:
         return f"templates/{id_in(stream_slice, 'templateId')}"
 
-    def complete(self, row: Row) -> None:
-        row["id"] = row.get("id") or self.about.get("id")
+    def fill_in(self, row: Row, parent: Row) -> None:
+        row["id"] = row.get("id") or parent.get("id")

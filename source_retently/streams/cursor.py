@@ -1,0 +1,126 @@
+"""`Cursor`: what an incremental stream remembers between syncs. A frozen value; nothing here knows HTTP or the CDK."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from source_retently.streams.paging import End
+from source_retently.values import Unfit, date_of, date_text, utc
+
+CLOCK_TOLERANCE = timedelta(days=1)
+"""How far a cursor may lie ahead of this machine's clock before it is ignored."""
+REMEMBERED_FOR = timedelta(days=1)
+"""How long something is remembered that costs more requests than a sync should take each hour."""
+UNFINISHED = "unfinished"
+"""The key of a state under which an unfinished sync keeps where it stopped."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one reading of a list has found so far."""
+
+    asked_from: str | None = None
+    """The `startDate` that the API was given; None for none."""
+    started: str = ""
+    """When the first page was asked for, by the API's clock."""
+    newest: str = ""
+    """The newest date of a row that was emitted and is not later than that."""
+    has_undated_rows: bool = False
+    """Whether a row had no date to be filtered by."""
+
+    @classmethod
+    def resumed(cls, unfinished: Mapping[str, Any], asked_from: str | None) -> "Reading | None":
+        """The reading that an earlier sync did not finish; None where it asked for other rows."""
+        started = unfinished.get("started")
+        if not (isinstance(started, str) and started and unfinished.get("keys")) or unfinished.get("asked_from") != asked_from:
+            return None
+        return cls(asked_from, started, str(unfinished.get("newest", "")), bool(unfinished.get("has_undated_rows")))
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The state of an incremental stream."""
+
+    date: str | None = None
+    """Up to where everything was emitted; None before the first complete sync."""
+    unfinished: Mapping[str, Any] | None = None
+    """A reading that is not finished, with the paginator's position."""
+    undated_read: str | None = None
+    """When the list was last read without dates, because some of its rows have none."""
+    order_changed: str | None = None
+    """When the list was last read several times, because its order changes."""
+    wrong_total: Mapping[str, int] | None = None
+    """The last total that differed from the rows of the list, and their number."""
+    lacks_updated_date: bool = False
+    """Whether no row of the last complete reading said when it was updated."""
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], field: str, now: datetime) -> "Cursor":
+        """The cursor in a state; what does not belong in one is ignored.
+
+        :raises ValueError: when its date is none, or lies far in the future
+        """
+        date, unfinished, wrong = state.get(field), state.get(UNFINISHED), state.get("wrong_total")
+        try:
+            date = utc(date) if date is not None else None
+        except Unfit:
+            date = ""
+        if date is not None and not "" < date <= date_text(now + CLOCK_TOLERANCE):
+            raise ValueError("not a date of the past")
+        is_count = isinstance(wrong, Mapping) and all(type(wrong.get(name)) is int for name in ("rows", "total"))
+        return cls(
+            date,
+            dict(unfinished) if isinstance(unfinished, Mapping) else None,
+            _text(state.get("undated_read")),
+            _text(state.get("order_changed")),
+            dict(wrong) if is_count and isinstance(wrong, Mapping) else None,
+            state.get("lacks_updated_date") is True,
+        )
+
+    def state(self, field: str) -> dict[str, Any]:
+        """The state that `of` reads; the date under the name of the cursor field."""
+        return {(field if name == "date" else name): value for name, value in asdict(self).items() if value}
+
+    def after_page(self, saved: Mapping[str, Any], reading: Reading) -> "Cursor":
+        """The cursor while a list is read: the date stays, the position moves."""
+        return replace(self, unfinished={**saved, **asdict(reading)})
+
+    def after_end(self, date: str | None, end: End, reading: Reading, *, repeated: bool) -> "Cursor":
+        """The cursor after a list was read to its end.
+
+        :param date: up to where everything was emitted, if nothing is missing
+        :param repeated: whether the list would have been read again if its order had changed
+        """
+        undated = reading.started if reading.has_undated_rows else None
+        return replace(
+            self,
+            date=self.date if end.may_lack_rows else max(self.date or "", date or "") or None,
+            unfinished=None,
+            undated_read=self.undated_read if reading.asked_from else undated,
+            order_changed=reading.started
+            if end.order_changed and repeated
+            else self.order_changed
+            if end.order_changed
+            else None,
+            wrong_total=self.wrong_total,
+        )
+
+    def is_news(self, end: End) -> bool:
+        """Whether a total differs from the rows of its list by much more than the last one that did."""
+        if self.wrong_total is None or end.total is None:
+            return True
+        last, now = self.wrong_total["total"] - self.wrong_total["rows"], end.total - end.position
+        return last * now < 0 or abs(now) > 2 * abs(last)
+
+
+def is_due(last: str | None, now: datetime) -> bool:
+    """Whether what costs more requests is to be done again: once a day."""
+    try:
+        return last is None or not now - REMEMBERED_FOR < date_of(last) <= now + REMEMBERED_FOR
+    except ValueError:
+        return True
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

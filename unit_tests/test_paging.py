@@ -1,0 +1,382 @@
+"""The paginator against a list that changes while it is read."""
+
+import math
+import random
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from source_retently.streams.paging import Page, Paginator, Request, page_for
+from unit_tests.changing_list import ChangingList, Outcome, read
+
+SIZE = 100
+PAST_END = ["empty", 404, 400, "last", "first"]
+
+
+def throughout(api: ChangingList, before: set[int]) -> set[int]:
+    """Rows that were there before the reading, and still are."""
+    return before - api.gone
+
+
+def judged(api: ChangingList, **how: Any) -> tuple[Outcome, set[int]]:
+    """A reading, and the rows that it lacks although they were there all the time."""
+    before = {key for _, key in api.rows}
+    outcome = read(api, how.pop("size", SIZE), **how)
+    assert outcome.twice == 0
+    return outcome, throughout(api, before) - set(outcome.emitted)
+
+
+# ---------------------------------------------------------------------------------------------------- healthy accounts
+
+
+@given(count=st.integers(0, 60), size=st.integers(3, 12), past_end=st.sampled_from(PAST_END), echoes=st.booleans())
+@example(count=12, size=4, past_end="empty", echoes=False)  # every limit from 2 to 4 divides 12: no page can overlap
+def test_a_quiet_list_is_read_whole_and_once(count: int, size: int, past_end: Any, echoes: bool) -> None:
+    api = ChangingList(0, count, past_end=past_end, echoes=echoes)
+    outcome, lacking = judged(api, size=size)
+    assert outcome.end
+    assert not lacking
+    assert outcome.end.position == outcome.end.seen == count
+    assert not outcome.end.may_lack_rows
+    assert outcome.readings == 1
+
+
+@pytest.mark.parametrize("past_end", PAST_END)
+@pytest.mark.parametrize("count", [0, 1, 19, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE, 3 * SIZE, 50 * SIZE - 1, 50 * SIZE])
+def test_a_quiet_list_costs_few_requests_and_no_word(count: int, past_end: Any) -> None:
+    api = ChangingList(0, count, past_end=past_end)
+    outcome, lacking = judged(api)
+    assert outcome.is_silent
+    assert not lacking
+    assert not outcome.events
+    pages = max(1, math.ceil(count / SIZE))
+    assert api.requests == 1 if count < SIZE else api.requests <= max(pages + 1, pages * 1.15)
+
+
+@pytest.mark.parametrize("size", [100, 1000])
+def test_overlapping_pages_cost_little_more(size: int) -> None:
+    api = ChangingList(0, 50 * size)
+    read(api, size)
+    assert api.requests <= 50 * {100: 1.15, 1000: 1.05}[size]
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6), rate=st.sampled_from([1, 3, 8, 60]), ahead=st.integers(1, 10))
+def test_a_healthy_account_never_fails_never_warns_and_is_never_read_twice(seed: int, rate: int, ahead: int) -> None:
+    api = ChangingList(seed, 30 * SIZE - seed % 3 * 30, made=rate, deleted=rate, where="mix")
+    outcome, lacking = judged(api, ahead=ahead)
+    assert outcome.is_silent, outcome
+    assert not lacking
+    assert outcome.readings == 1
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6), rate=st.sampled_from([1, 3, 8]), ahead=st.integers(1, 4))
+def test_a_list_that_ignores_the_sort_is_as_healthy(seed: int, rate: int, ahead: int) -> None:
+    api = ChangingList(seed, 15 * SIZE, made=rate, deleted=rate, where="mix", newest_first=True)
+    outcome, lacking = judged(api, ahead=ahead)
+    assert outcome.end
+    assert not lacking
+    assert outcome.readings == 1
+    assert not outcome.failure
+
+
+def test_an_account_of_half_a_million_rows() -> None:
+    api = ChangingList(0, 500_000)
+    outcome, lacking = judged(api, size=1000)
+    assert outcome.is_silent
+    assert not lacking
+    assert api.requests <= 525
+
+
+# ---------------------------------------------------------------------------------------------------- everything at once
+
+
+def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
+    chance = random.Random(seed)
+    size, total = SIZE, chance.choice(["exact"] * 4 + ["plus", "less", "cap", "zero", "none", "swing"])
+    more: dict[str, Any] = {
+        "made": chance.choice([0, 0, 3, 10, 60]),
+        "deleted": chance.choice([0, 0, 3, 10, 60]),
+        "where": chance.choice(["any", "old", "new", "mix"]),
+        "past_end": chance.choice(PAST_END),
+        "ties": chance.choice([0, 0, 30, 250]),
+        # Ties in changing order are lost in silence only where the total lies as well.
+        "shuffle": total == "exact" and chance.random() < 0.1,
+        "total": total,
+        "k": 500 if total == "cap" else chance.choice([1, 70, 250]),
+    }
+    # A smaller largest page that only a lying total speaks of can't be told from a short list.
+    more |= {
+        "largest": chance.choice([1000, 1000, 1000, 50]) if total == "exact" else 1000,
+        "echoes": chance.random() < 0.5,
+    }
+    if chance.random() < 0.3:
+        more["faults"] = {chance.randrange(2, 12): chance.choice(["empty", 1, 2]) for _ in range(2)}
+    if chance.random() < 0.3:
+
+        def delete_many(api: ChangingList) -> None:
+            for _ in range(min(len(api.rows), api.random.choice([40, 150, 400]))):
+                api.delete(api.random.choice([0, len(api.rows) - 1]))
+
+        more["script"] = {chance.randrange(2, 12): delete_many}
+    count = chance.choice([0, 1, 15, size - 1, size, size + 1, 3 * size, 7 * size, 990, 2000])
+
+    def between(api: ChangingList) -> None:
+        for _ in range(min(chance.choice([0, 5, 40]), len(api.rows))):
+            api.delete(chance.choice([0, chance.randrange(len(api.rows))]))
+        for _ in range(chance.choice([0, 5, 60])):
+            api.now += 0.5
+            api.add()
+
+    die_after = chance.randrange(1, 8) if chance.random() < 0.3 else None
+    return ChangingList(seed, count, **more), {
+        "die_after": die_after,
+        "between": between,
+        "ahead": chance.choice([1, 1, 4, 10]),
+    }
+
+
+@settings(max_examples=400)
+@given(seed=st.integers(0, 10**9))
+def test_nothing_is_lost_in_silence_whatever_happens(seed: int) -> None:
+    api, how = everything(seed)
+    outcome, lacking = judged(api, **how)
+    assert not lacking or not outcome.is_silent, outcome
+
+
+# ---------------------------------------------------------------------------------------------------------- case by case
+
+
+@pytest.mark.parametrize("served", ["empty", 1, 2])
+@pytest.mark.parametrize("request_number", [2, 3, 4, 6])
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_a_page_that_is_wrong_once_is_asked_for_again(served: Any, request_number: int, ahead: int) -> None:
+    api = ChangingList(0, 500, faults={request_number: served})
+    outcome, lacking = judged(api, ahead=ahead)
+    assert outcome.is_silent
+    assert not lacking
+
+
+def test_an_empty_first_page_is_asked_for_again() -> None:
+    api = ChangingList(0, 500, faults={1: "empty"})
+    outcome, lacking = judged(api)
+    assert outcome.is_silent
+    assert not lacking
+
+
+@pytest.mark.parametrize(("page", "served"), [(1, "empty"), (3, "empty"), (2, 1)])
+def test_a_page_that_stays_wrong_fails_the_stream(page: int, served: Any) -> None:
+    api = ChangingList(0, 500, faults={("page", page): served})
+    outcome, _ = judged(api)
+    assert outcome.failure
+    assert api.requests < 60
+
+
+@pytest.mark.parametrize("total", ["plus", "less", "cap", "zero"])
+@pytest.mark.parametrize("past_end", PAST_END)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 15, 50, 100, 450, 1000])
+def test_a_total_that_lies_costs_three_requests_at_most_and_is_reported(total: str, past_end: Any, count: int) -> None:
+    api = ChangingList(0, count, total=total, k=70, past_end=past_end)
+    outcome, lacking = judged(api)
+    assert outcome.end
+    assert not lacking
+    honest = ChangingList(0, count)
+    read(honest, SIZE)
+    assert api.requests <= honest.requests + 3
+    final = {"plus": count + 70, "less": max(0, count - 70), "cap": min(70, count), "zero": 0}[total]
+    assert outcome.end.total_is_wrong == (final != count)
+    assert not outcome.end.may_lack_rows
+
+
+def test_two_replicas_that_count_one_more_and_one_less_cost_nothing() -> None:
+    api = ChangingList(0, 5000, total="swing")
+    outcome, lacking = judged(api)
+    assert not lacking
+    assert outcome.end
+    assert api.requests <= 60
+
+
+def test_ties_in_changing_order_are_read_until_all_came() -> None:
+    for seed in range(10):
+        api = ChangingList(seed, 3000, ties=3000, shuffle=True)
+        outcome, lacking = judged(api, size=1000)
+        assert outcome.end
+        assert bool(lacking) == outcome.end.may_lack_rows
+        assert outcome.end.order_changed
+        assert outcome.readings <= 8
+        assert api.requests <= 8 * 5
+
+
+def test_the_newest_rows_vanish_while_the_list_is_read() -> None:
+    def vanish(api: ChangingList) -> None:
+        for _ in range(12_000):
+            api.delete(len(api.rows) - 1)
+
+    api = ChangingList(0, 30_000, script={15: vanish})
+    outcome, lacking = judged(api, size=1000)
+    assert outcome.is_silent
+    assert not lacking
+
+
+@pytest.mark.parametrize("ahead", [1, 4, 10])
+@pytest.mark.parametrize("past_end", PAST_END)
+def test_as_many_rows_are_made_as_deleted(ahead: int, past_end: Any) -> None:
+    def replace(api: ChangingList) -> None:
+        for _ in range(30):
+            api.delete(0)
+            api.add()
+
+    api = ChangingList(0, 1000, script={3: replace, 6: replace}, past_end=past_end)
+    outcome, lacking = judged(api, ahead=ahead)
+    assert outcome.is_silent
+    assert not lacking
+
+
+@settings(max_examples=100)
+@given(
+    die_after=st.integers(1, 12),
+    gone=st.integers(0, 300),
+    made=st.integers(0, 60),
+    ties=st.sampled_from([0, 30]),
+    past_end=st.sampled_from(PAST_END),
+)
+def test_between_a_kill_and_the_sync_that_resumes_rows_come_and_go(
+    die_after: int, gone: int, made: int, ties: int, past_end: Any
+) -> None:
+    def between(api: ChangingList) -> None:
+        for _ in range(gone):
+            api.delete(0)
+        for _ in range(made):
+            api.add()
+
+    api = ChangingList(0, 1000, ties=ties, past_end=past_end)
+    outcome, lacking = judged(api, die_after=die_after, between=between)
+    assert outcome.is_silent
+    assert not lacking
+    if not gone:
+        assert len(outcome.emitted) - len(set(outcome.emitted)) <= max(1, ties)
+
+
+def test_a_killed_reading_of_a_list_in_changing_order_starts_anew() -> None:
+    api = ChangingList(0, 3000, ties=3000, shuffle=True)
+    outcome, lacking = judged(api, size=1000, die_after=5)
+    assert outcome.end
+    assert bool(lacking) == outcome.end.may_lack_rows
+
+
+@pytest.mark.parametrize("total", ["exact", "none"])
+@pytest.mark.parametrize("echoes", [True, False])
+@pytest.mark.parametrize("largest", [20, 50, 99])
+def test_a_smaller_largest_page_is_found_out(total: str, echoes: bool, largest: int) -> None:
+    api = ChangingList(0, 450, total=total, echoes=echoes, largest=largest)
+    outcome, lacking = judged(api)
+    assert outcome.is_silent
+    assert not lacking
+
+
+def test_a_limit_that_is_always_repeated_as_twenty_misleads_nobody() -> None:
+    class Liar(ChangingList):
+        def _page(self, request: Request) -> Page:
+            page = super()._page(request)
+            return Page(page.keys, page.rows, page.total, 20)
+
+    for count in (15, 20, 450, 498, 520):
+        api = Liar(0, count)
+        outcome, lacking = judged(api)
+        assert outcome.is_silent
+        assert not lacking
+
+
+def test_an_api_that_ignores_the_limit_is_read_in_its_own_pages() -> None:
+    class Fixed(ChangingList):
+        def _page(self, request: Request) -> Page:
+            return super()._page(Request(request.number, 20))
+
+    for count in (0, 15, 20, 40, 110):
+        api = Fixed(0, count)
+        outcome, lacking = judged(api)
+        assert outcome.end
+        assert not lacking
+
+
+@pytest.mark.parametrize("count", [0, 500, 1000, 2000, 4321])
+@pytest.mark.parametrize("past_end", PAST_END)
+def test_an_api_that_takes_one_limit_only_is_read_but_not_proved(count: int, past_end: Any) -> None:
+    api = ChangingList(0, count, only_limit=1000, past_end=past_end)
+    outcome, lacking = judged(api, size=1000)
+    assert outcome.end, outcome
+    assert not lacking
+    assert outcome.end.overlaps == (count < 1000)
+    assert api.requests <= max(1, math.ceil(count / 1000)) + 3
+
+
+@pytest.mark.parametrize(("too_heavy", "used"), [(501, 500), (101, 100), (99, 20)])
+def test_pages_that_are_too_heavy_become_smaller(too_heavy: int, used: int) -> None:
+    api = ChangingList(0, 2500, too_heavy=too_heavy)
+    outcome, lacking = judged(api, size=1000)
+    assert outcome.is_silent
+    assert not lacking
+    assert f"asking for {used}" in outcome.events[-1]
+
+
+def test_pages_of_twenty_rows_are_never_too_heavy() -> None:
+    assert not Paginator(20).can_take(504)
+    assert Paginator(100).can_take(504)
+
+
+def test_a_refused_limit_becomes_one_that_every_source_names() -> None:
+    paginator = Paginator(1000)
+    assert paginator.can_take(400)
+    paginator.take(Page(status=400))
+    assert paginator.request == Request(1, 100)
+    assert not paginator.can_take(400)
+    assert not Paginator(1000).can_take(404)
+    assert not Paginator(1000).can_take(403)
+
+
+def test_what_is_no_row_counts_as_read_and_two_rows_with_one_key_are_two() -> None:
+    paginator = Paginator(1000)
+    rows = [{"id": "1", "n": "old"}, None, {"id": "2"}, {"id": "1", "n": "new"}]
+    step = paginator.take(Page(["1", "a hash", "2", "1"], rows, total=4))
+    assert list(step.rows) == [{"id": "1", "n": "new"}, {"id": "2"}]
+    assert step.end
+    assert step.end.position == step.end.seen == step.end.total == 4
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        None,
+        {},
+        {"page": 3, "limit": 1000, "total": 2500},  # a state of 1.0.0
+        {"position": 0, "keys": ["1"]},
+        {"position": -1, "keys": ["1"]},
+        {"position": "3", "keys": ["1"]},
+        {"position": True, "keys": ["1"]},
+        {"position": 300, "keys": []},
+        {"position": 300, "keys": "123"},
+        {"position": 300},
+        {"position": 300, "keys": ["1"], "order_changes": True},
+        {"next_page_token": 4},
+    ],
+)
+def test_a_state_that_names_no_rows_starts_at_the_first_page(saved: Any) -> None:
+    assert Paginator(1000, saved).request == Request(1, 1000)
+
+
+@given(position=st.integers(0, 10**7), size=st.integers(20, 1000), overlap=st.integers(0, 5))
+def test_a_page_begins_before_the_position_and_ends_behind_it(position: int, size: int, overlap: int) -> None:
+    request = page_for(position, size, overlap)
+    assert request.limit <= size
+    assert request.begin + request.limit > position
+    assert request.begin <= max(0, position - 1 - overlap)
+
+
+def test_a_step_changes_no_page() -> None:
+    page = Page(("1", "2", "1"), ({"id": "1"}, {"id": "2"}, {"id": "1", "n": 1}), 3)
+    copy = Page(tuple(page.keys), tuple(dict(row) for row in page.rows if row), 3)
+    Paginator(1000).take(page)
+    assert page == copy
