@@ -15,7 +15,13 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from airbyte_cdk.models import FailureType
+from airbyte_cdk.models import (
+    AdvancedAuth,
+    AuthFlowType,
+    FailureType,
+    OAuthConfigSpecification,
+    OauthConnectorInputSpecification,
+)
 from airbyte_cdk.sources.utils.schema_helpers import expand_refs
 from airbyte_cdk.utils import AirbyteTracedException
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -265,6 +271,50 @@ def connection_specification() -> dict[str, Any]:
             del node["default"]
     schema.pop("description", None)
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "additionalProperties": True}
+
+
+def advanced_auth() -> AdvancedAuth:
+    """How Airbyte's UI gets a refresh token: which kind of credentials is OAuth, the requests, and where the results go.
+
+    Nothing here follows RETENTLY_BASE_URL: the published spec is the same everywhere.
+    """
+    return AdvancedAuth(
+        auth_flow_type=AuthFlowType.oauth2_0,
+        predicate_key=["credentials", "auth_type"],
+        predicate_value="Client",
+        oauth_config_specification=OAuthConfigSpecification(
+            oauth_connector_input_specification=OauthConnectorInputSpecification(
+                consent_url=(
+                    "https://app.retently.com/api/oauth/authorize"
+                    "?{{ client_id_key }}={{ client_id_value | urlencode }}"
+                    "&{{ redirect_uri_key }}={{ redirect_uri_value | urlencode }}"
+                    "&response_type=code&{{ state_key }}={{ state_value | urlencode }}"
+                ),
+                access_token_url="https://app.retently.com/api/oauth/token",  # noqa: S106
+                # Without exactly this type the platform would send the parameters as JSON.
+                access_token_headers={"Content-Type": "application/x-www-form-urlencoded"},
+                access_token_params={
+                    "grant_type": "authorization_code",
+                    **{f"{{{{ {name}_key }}}}": f"{{{{ {name}_value }}}}" for name in _SENT_FOR_A_TOKEN},
+                },
+                extract_output=["refresh_token"],
+            ),
+            complete_oauth_output_specification=_oauth_fields("refresh_token"),
+            complete_oauth_server_input_specification=_oauth_fields("client_id", "client_secret", with_paths=False),
+            complete_oauth_server_output_specification=_oauth_fields("client_id", "client_secret"),
+        ),
+    )
+
+
+_SENT_FOR_A_TOKEN = ("client_id", "client_secret", "auth_code", "redirect_uri")
+"""What the platform knows and Retently wants for a token, by the platform's names."""
+
+
+def _oauth_fields(*names: str, with_paths: bool = True) -> dict[str, Any]:
+    """The JSON Schema of an object with these fields of the credentials."""
+    path = {name: {"path_in_connector_config": ["credentials", name]} if with_paths else {} for name in names}
+    properties = {name: {"type": "string", **path[name]} for name in names}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def _nodes(node: Any) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from source_retently import files
 from source_retently.answers import failure
 from source_retently.auth import authenticator
 from source_retently.budget import RateBudget
-from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, canonical, connection_specification
+from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, advanced_auth, canonical, connection_specification
 from source_retently.context import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience, Window, check_certificates
 from source_retently.streams import STREAMS, Customers, RetentlyStream
 from source_retently.streams.details import DetailStream
@@ -42,7 +42,11 @@ class SourceRetently(AbstractSource):
         self._absent: set[str] = set()
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
-        return ConnectorSpecification(connectionSpecification=connection_specification(), documentationUrl=DOCUMENTATION_URL)
+        return ConnectorSpecification(
+            connectionSpecification=connection_specification(),
+            documentationUrl=DOCUMENTATION_URL,
+            advanced_auth=advanced_auth(),
+        )
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """Brings every published shape of the configuration into the spec's, so that the CDK finds the secrets in it."""

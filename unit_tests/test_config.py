@@ -1,9 +1,16 @@
+import logging
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from airbyte_cdk.models import AuthFlowType
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import OAuthConfigSpecification
+from jinja2 import StrictUndefined, Template
 from jsonschema import Draft7Validator
 
+from source_retently import SourceRetently
 from source_retently.config import Config, ConfigError, OAuthCredentials, TokenCredentials, canonical, connection_specification
 
 OAUTH = {"client_id": "id", "client_secret": "s3cret", "refresh_token": "r3fresh"}
@@ -119,3 +126,61 @@ def test_the_spec_is_what_airbytes_ui_renders_well() -> None:
     assert start["format"] == "date-time"
     Draft7Validator({"pattern": start["pattern"]}).validate(start["examples"][0])
     assert properties["lookback_window"]["default"] == 7
+
+
+def at(schema: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    """The field of the connector's spec that a path of the platform leads to, in the kind of credentials that is OAuth."""
+    for name in path:
+        kinds = [kind for kind in schema.get("oneOf", [schema]) if kind["title"] != "API token"]
+        schema = kinds[0]["properties"][name]
+    return schema
+
+
+def test_airbytes_ui_knows_when_oauth_is_chosen_and_where_its_fields_go() -> None:
+    auth = SourceRetently().spec(logging.getLogger()).advanced_auth
+    assert auth is not None
+    assert auth.auth_flow_type is AuthFlowType.oauth2_0
+    spec = connection_specification()
+    assert at(spec, auth.predicate_key or [])["const"] == auth.predicate_value
+    oauth = auth.oauth_config_specification
+    assert oauth is not None
+    # The CDK's declarative model is the stricter one: it knows the type of every field.
+    OAuthConfigSpecification.parse_obj(asdict(oauth))
+    server, user = oauth.complete_oauth_server_output_specification, oauth.complete_oauth_output_specification
+    fields = {**(server or {})["properties"], **(user or {})["properties"]}
+    assert set(fields) == {"client_id", "client_secret", "refresh_token"}
+    assert (oauth.complete_oauth_server_input_specification or {})["properties"].keys() == (server or {})["properties"].keys()
+    for name, field in fields.items():
+        assert field["path_in_connector_config"] == ["credentials", name]
+        assert at(spec, field["path_in_connector_config"])["type"] == "string"
+
+
+def test_a_platform_can_run_the_consent_by_the_spec_alone() -> None:
+    """Rendered as airbyte-platform's DeclarativeOAuthSpecHandler does, which encodes nothing by itself."""
+    oauth = SourceRetently().spec(logging.getLogger()).advanced_auth.oauth_config_specification  # type: ignore[union-attr]
+    steps = oauth.oauth_connector_input_specification
+    values = {
+        "client_id": "an id",
+        "client_secret": "s&",
+        "redirect_uri": "https://x.example/?a=b&c",
+        "state": "st",
+        "code": "c",
+    }
+    known = {f"{name}_value": value for name, value in values.items()} | {"auth_code_value": values["code"]}
+    known |= {f"{name}_key": name for name in values} | {"auth_code_key": "code"}
+
+    def render(text: str) -> str:
+        return Template(text, undefined=StrictUndefined).render(known)
+
+    consent = urlsplit(render(steps.consent_url))
+    assert consent._replace(query="").geturl() == "https://app.retently.com/api/oauth/authorize"
+    asked = {name: values[name] for name in ("client_id", "redirect_uri", "state")} | {"response_type": "code"}
+    assert dict(parse_qsl(consent.query, strict_parsing=True)) == asked
+    # The platform writes these as a form when the type is exactly this one, else as JSON, which Retently does not take.
+    assert steps.access_token_url == "https://app.retently.com/api/oauth/token"
+    assert steps.access_token_headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert {render(name): render(value) for name, value in steps.access_token_params.items()} == {
+        "grant_type": "authorization_code",
+        **{name: values[name] for name in ("client_id", "client_secret", "redirect_uri", "code")},
+    }
+    assert steps.extract_output == ["refresh_token"]
