@@ -54,3 +54,27 @@ def test_key_and_cursor_are_fields_of_the_schema(stream: Any) -> None:
     assert stream.primary_key in properties
     if stream().supports_incremental:
         assert properties[stream().cursor_field]["format"] == "date-time"
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
+    """Every schema inside a schema, that of arrays' items too, with its path."""
+    inner = [(f"{path}.{name}", field) for name, field in schema.get("properties", {}).items()]
+    inner += [(f"{path}[]", schema["items"])] if "items" in schema else []
+    return [(path, schema), *(found for where, field in inner for found in nodes(field, where))]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_client_loses_values_by_the_schema(file: Path) -> None:
+    """Singer's SDK, and so Meltano, turns values of unions into booleans, and drops streams with arrays of bare objects."""
+    for path, node in nodes(json.loads(file.read_text(encoding="utf-8"))):
+        if "type" in node and path:
+            assert len(set(node["type"])) == 2, path
+            assert "null" in node["type"], path
+        else:
+            assert node["description"], path  # without a type it must not be empty
+        assert not {"anyOf", "oneOf", "allOf", "$ref"} & set(node), path
+        if "array" in node.get("type", []):
+            assert node["items"], path
+        if "properties" in node or (path.endswith("[]") and "object" in node.get("type", [])):
+            assert node["properties"], path
+            assert node["additionalProperties"] is True, path  # else unknown fields are dropped
