@@ -1,13 +1,14 @@
 """Makes values fit the schema of their stream, by a plan that is made once a schema.
 
 What arrives as another JSON type than the schema promises (a number as text, an empty date, an offset instead of `Z`)
-is converted; what can't be converted becomes null. A destination that gets text in a number column loses the whole
+is converted: what comes in place of an object is kept under `value`, custom properties by name become a list of them. What
+can't be converted becomes null. A destination that gets text in a number column loses the whole
 read, so nothing that doesn't fit leaves the connector. No record is dropped for its values.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -20,6 +21,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECONDS_FROM = 100_000_000_000
 """Numbers from here on count milliseconds, not seconds: as seconds they would lie beyond the year 5138."""
 
+_NOTHING = frozenset({"", "null", "none", "nil", "undefined", "nan"})
+"""Texts that say that there is no value, in lower case."""
+
 SHAPES_REMEMBERED = 1000
 """Kinds of objects for which it is known what needs a look; further ones are looked at each time."""
 
@@ -28,11 +32,16 @@ class Unfit(ValueError):
     """The value can't be made to fit."""
 
 
+def _is_nothing(text: str) -> bool:
+    return text.strip().lower() in _NOTHING
+
+
 def utc(value: Any) -> str | None:
     """A date as `2019-07-28T04:33:13.217Z`: always UTC and 24 characters, so that text order is time order.
 
     Takes ISO 8601 text with `Z`, an offset or nothing (UTC then), a date alone, and UNIX time in seconds or milliseconds.
-    Finer fractions than milliseconds, which the API never shows (reference 1.7), are cut off. Empty text is None.
+    Finer fractions than milliseconds, which the API never shows (reference 1.7), are cut off. Empty text is None, and so
+    is one that says "null".
 
     :raises Unfit: for everything else
     """
@@ -41,10 +50,9 @@ def utc(value: Any) -> str | None:
             if len(value) == 24 and value[10] == "T" and value[19] == "." and value[23] == "Z":
                 datetime.fromisoformat(value[:23])  # the shape that the API sends: checked, and passed on as it is
                 return value
-            text = value.strip()
-            if not text:
+            if _is_nothing(value):
                 return None
-            date = _parsed(text)
+            date = _parsed(value.strip())
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
             date = _EPOCH + timedelta(seconds=seconds)
@@ -89,9 +97,9 @@ def _string(value: Any) -> str:
 
 def _number(value: Any) -> Any:
     if isinstance(value, str):
-        text = value.strip()
-        if not text:
+        if _is_nothing(value):
             return None
+        text = value.strip()
         value = int(text) if text.lstrip("+-").isdecimal() and len(text) < 20 else float(text)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise Unfit
@@ -106,8 +114,10 @@ def _integer(value: Any) -> int | None:
 
 
 def _boolean(value: Any) -> bool | None:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None}
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     text = _string(value).strip().lower()
+    if _is_nothing(text):
+        return None
     if text not in known:
         raise Unfit
     return known[text]
@@ -198,27 +208,46 @@ class Fitter:
         apply = self._plan(properties, path + ".")
 
         def fit(value: Any) -> Any:
-            if not isinstance(value, dict):
-                self._warn(path, "an object", value)
+            if isinstance(value, str) and _is_nothing(value):
                 return None
+            if not isinstance(value, dict):
+                value = {"value": value}  # most objects are documented by their name alone: whatever comes must not be lost
             apply(value)
             return value
 
         return (None if properties else dict), fit
 
     def _array(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
-        fine, fit_item = self._step(schema.get("items", {}), path + "[]")
+        items = schema.get("items", {})
+        fine, fit_item = self._step(items, path + "[]")
+        names = items.get("properties", {}).keys()
+        has_named_items = {"name", "value"} <= names
 
         def fit(value: Any) -> Any:
-            if value == []:
-                return value
-            if value == "":
-                return None
             if not isinstance(value, list):
-                value = [value]  # one item that came without its list
+                if isinstance(value, str) and _is_nothing(value):
+                    return None
+                if value == {}:
+                    return []
+                if isinstance(value, dict) and has_named_items and not _is_named_item(value, names):
+                    value = [_named_item(name, inner, names) for name, inner in value.items()]
+                else:
+                    value = [value]  # one item that came without its list
             for index, item in enumerate(value):
                 if item is not None and type(item) is not fine:
                     value[index] = fit_item(item)
             return value
 
         return None, fit
+
+
+def _is_named_item(value: dict[str, Any], names: Set[str]) -> bool:
+    """Whether an object is one of the items that have a name and a value, and not several of them by their names."""
+    return "value" in value and ("name" in value or value.keys() <= names)
+
+
+def _named_item(name: str, value: Any, names: Set[str]) -> dict[str, Any]:
+    """The item for what an object holds under a name: the value, or all of the item but its name."""
+    if isinstance(value, dict) and "value" in value and value.keys() <= names:
+        return {"name": name, **value}
+    return {"name": name, "value": value}

@@ -1,5 +1,6 @@
 import copy
 import math
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -31,6 +32,7 @@ SCHEMAS = {stream.__name__: stream().get_json_schema() for stream in STREAMS}
         ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
         ("", None),
         ("  ", None),
+        ("null", None),
     ],
 )
 def test_dates_become_utc_with_z(given_: Any, expected: str | None) -> None:
@@ -90,12 +92,70 @@ def fitted(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         ("tags", [1, None], ["1", None]),
         ("feedbackTopics", {"name": 1}, [{"name": "1"}]),
         ("customProps", [{"value": 100}, {"value": ["a"]}], [{"value": 100}, {"value": ["a"]}]),
+        ("customProps", {"name": "plan", "value": "Pro"}, [{"name": "plan", "value": "Pro"}]),
+        ("customProps", {"plan": "Pro", "n": 5}, [{"name": "plan", "value": "Pro"}, {"name": "n", "value": 5}]),
+        ("customProps", {"name": "Ada", "plan": None}, [{"name": "name", "value": "Ada"}, {"name": "plan", "value": None}]),
+        ("customProps", {"plan": {"type": "text", "value": "Pro"}}, [{"name": "plan", "type": "text", "value": "Pro"}]),
+        ("customProps", {"plan": {"value": 1, "of": 2}}, [{"name": "plan", "value": {"value": 1, "of": 2}}]),
+        ("customProps", {}, []),
+        ("customProps", ["plan"], [{"value": "plan"}]),
+        ("notes", "called back", [{"value": "called back"}]),
+        ("notes", ["called back", 5], [{"value": "called back"}, {"value": 5}]),
     ],
 )
 def test_values_are_made_to_fit(field: str, given_: Any, expected: Any) -> None:
     record, warned = fitted({"id": "1", field: given_})
     assert record == {"id": "1", field: expected}
     assert warned == []
+
+
+def leaves(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every field of a schema that is reached through objects alone, with its path."""
+    for name, field in schema.get("properties", {}).items():
+        yield (*path, name), field
+        yield from leaves(field, (*path, name))
+
+
+FIELDS = [(name, path, field) for name, schema in SCHEMAS.items() for path, field in leaves(schema)]
+
+
+def with_value(name: str, path: tuple[str, ...], value: Any) -> tuple[Any, list[str]]:
+    """What becomes of a value at a path of a stream's record, and the warnings."""
+    warned: list[str] = []
+    record: Any = copy.deepcopy(value)
+    for key in reversed(path):
+        record = {key: record}
+    Fitter(SCHEMAS[name], lambda path, wanted, value: warned.append(path), lambda _: None).fit(record)
+    Draft7Validator(SCHEMAS[name]).validate(record)
+    for key in path:
+        record = record[key]
+    return record, warned
+
+
+@pytest.mark.parametrize("other", ["text", 5, 7.5, True, False, ["a"], [{"a": 1}], []])
+def test_what_comes_in_place_of_any_object_is_kept(other: Any) -> None:
+    objects = [(name, path) for name, path, field in FIELDS if "object" in field.get("type", [])]
+    assert {("customers", ("location",)), ("account", ("plan",))} <= {(stream.lower(), path) for stream, path in objects}
+    for name, path in objects:
+        assert with_value(name, path, other) == ({"value": other}, []), path
+
+
+@pytest.mark.parametrize("empty", ["null", "NULL", " null ", "None", "NaN", "undefined", "", "  "])
+def test_a_text_that_says_that_there_is_nothing_is_null_unless_text_belongs_there(empty: str) -> None:
+    for name, path, field in FIELDS:
+        if "string" not in field.get("type", ["string"]) or "format" in field:
+            assert with_value(name, path, empty) == (None, []), path
+    assert with_value("Feedback", ("lastName",), "Null") == ("Null", [])
+
+
+def test_properties_by_name_become_a_list_in_every_stream_that_has_them() -> None:
+    for name, path in (
+        ("Feedback", ("customProps",)),
+        ("Outbox", ("attributes", "customProps")),
+        ("Customers", ("properties",)),
+    ):
+        listed = [{"name": "plan", "value": "Pro"}, {"name": "seats", "value": [1]}]
+        assert with_value(name, path, {"plan": "Pro", "seats": [1]}) == (listed, [])
 
 
 @pytest.mark.parametrize(
