@@ -15,8 +15,17 @@ def payload(response: requests.Response) -> Any:
     :raises ValueError: when it is not JSON
     """
     if "retently_payload" not in vars(response):
-        vars(response)["retently_payload"] = response.json()
+        _keep(response, response.content)
     return vars(response)["retently_payload"]
+
+
+def nuls_in(response: requests.Response) -> int:
+    """How many U+0000 were taken out of the body."""
+    return int(vars(response).get("retently_nuls", 0))
+
+
+def _keep(response: requests.Response, body: bytes | bytearray) -> None:
+    vars(response)["retently_payload"], vars(response)["retently_nuls"] = odd_json.parse(body)
 
 
 def receive(response: requests.Response, seconds: float) -> None:
@@ -38,4 +47,4 @@ def receive(response: requests.Response, seconds: float) -> None:
         raise requests.exceptions.ReadTimeout(error, request=response.request) from error
     except urllib3.exceptions.HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
-    vars(response)["retently_payload"] = odd_json.loads(body)
+    _keep(response, body)

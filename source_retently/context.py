@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -107,6 +108,8 @@ class HttpContext:
     """Streams that were skipped because the account's plan lacks them; None where none may be."""
     absent: set[str] = field(default_factory=set)
     """Streams of which the API said that there is nothing, which alone is no reason to fail."""
+    nuls: Counter[str] = field(default_factory=Counter)
+    """U+0000 that were taken out of texts, by stream."""
     messages: MessageRepository | None = None
     """Where a stream reports its progress, for the source to emit; None where nobody wants to know."""
 

@@ -1,7 +1,8 @@
 """JSON in and out, however odd.
 
 What orjson takes and gives is passed on as it is. What it refuses (NaN, 1e400, broken text, thousands of levels) is read or
-written the slower way, and cleaned, so that one odd value costs that value, not the stream.
+written the slower way, and cleaned, so that one odd value costs that value, not the stream. U+0000 is taken out of texts and
+names: it is valid JSON, but PostgreSQL refuses it, and with it everything that was read.
 """
 
 import json
@@ -17,13 +18,29 @@ _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def loads(body: bytes | bytearray) -> Any:
+    """The value of a document.
+
+    :raises ValueError: when it is not JSON
     """
+    return parse(body)[0]
+
+
+def parse(body: bytes | bytearray) -> tuple[Any, int]:
+    """The value of a document, and how many U+0000 were taken out of it.
+
     :raises ValueError: when it is not JSON
     """
     try:
-        return orjson.loads(body)
+        parsed = orjson.loads(body)
+        may_have_nuls = b"\\u0000" in body  # the only way to write one; it may also be an escaped backslash before u0000
     except orjson.JSONDecodeError:
-        text = body.decode("utf-8-sig", "replace")
+        parsed = _odd(body.decode("utf-8-sig", "replace"))
+        may_have_nuls = True
+    return without_nuls(parsed) if may_have_nuls else (parsed, 0)
+
+
+def _odd(text: str) -> Any:
+    """The value of what orjson refuses."""
     try:
         parsed = json.loads(text, parse_int=_int, strict=False)
     except RecursionError:
@@ -50,6 +67,32 @@ def clean(value: Any, levels: int = MOST_LEVELS) -> Any:
     if isinstance(value, list):
         return [clean(inner, levels - 1) for inner in value]
     return value
+
+
+def without_nuls(value: Any) -> tuple[Any, int]:
+    """The value without U+0000 in its texts and names, changed in place, and how many there were.
+
+    A name that is taken once its U+0000 are out gets `_` at its end.
+    """
+    count = 0
+    around = [value]
+    to_do: list[Any] = [around]  # no recursion: orjson reads more levels than Python's stack has
+    while to_do:
+        holder = to_do.pop()
+        if isinstance(holder, dict):
+            for name in [name for name in holder if "\0" in name]:
+                count += name.count("\0")
+                inner, name = holder.pop(name), name.replace("\0", "")
+                while name in holder:
+                    name += "_"
+                holder[name] = inner
+        for key, inner in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+            if isinstance(inner, (dict, list)):
+                to_do.append(inner)
+            elif isinstance(inner, str) and "\0" in inner:
+                count += inner.count("\0")
+                holder[key] = inner.replace("\0", "")
+    return around[0], count
 
 
 def _int(digits: str) -> int | float:

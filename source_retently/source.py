@@ -1,6 +1,7 @@
 """`SourceRetently`: what the connector needs to know, whether that works, and which streams there are."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     ConnectorSpecification,
     FailureType,
@@ -40,6 +42,7 @@ class SourceRetently(AbstractSource):
         self._messages = InMemoryMessageRepository()
         self._skipped: set[str] = set()
         self._absent: set[str] = set()
+        self._nuls: Counter[str] = Counter()
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
         return ConnectorSpecification(
@@ -108,6 +111,7 @@ class SourceRetently(AbstractSource):
             workers=config.num_workers,
             skipped=self._skipped,
             absent=self._absent,
+            nuls=self._nuls,
             messages=self.message_repository,
         )
         return authenticator(config, context, raw), context
@@ -125,6 +129,7 @@ class SourceRetently(AbstractSource):
         """
         self._skipped.clear()
         self._absent.clear()
+        self._nuls.clear()
         names = [camel_to_snake(stream.__name__) for stream in STREAMS]  # as the CDK names them, without making them
         if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in names]:
             raise ConfigError(
@@ -137,6 +142,9 @@ class SourceRetently(AbstractSource):
                 error = message.trace.error if message.trace else None
                 if error and error.stream_descriptor:
                     failed[error.stream_descriptor.name] = error.failure_type
+                status = message.trace.stream_status if message.trace else None
+                if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
+                    self._warn_of_nuls(logger, status.stream_descriptor.name)
                 yield message
         except AirbyteTracedException:
             if not failed:
@@ -149,11 +157,19 @@ class SourceRetently(AbstractSource):
             raise failure(
                 sentence, types.pop() or FailureType.system_error if len(types) == 1 else FailureType.config_error
             ) from None
+        finally:
+            for name in list(self._nuls):  # lists that were read for their details alone
+                self._warn_of_nuls(logger, name)
         if self._skipped and {stream.stream.name for stream in catalog.streams} <= self._skipped | self._absent:
             raise ConfigError(
                 f"Retently refused every stream of the connection ({', '.join(sorted(self._skipped))}): check that the "
                 "credentials belong to the right account and that its plan includes them."
             )
+
+    def _warn_of_nuls(self, logger: logging.Logger, stream: str) -> None:
+        if count := self._nuls.pop(stream, 0):
+            were = "NUL character was" if count == 1 else "NUL characters were"
+            logger.warning(f"{stream}: {count:,} {were} removed from texts.")
 
     @property
     def message_repository(self) -> MessageRepository:

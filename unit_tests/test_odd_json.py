@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
+SANE_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 SANE = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | SANE_TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(SANE_TEXT, inner, max_size=4),
     max_leaves=20,
 )
 
@@ -43,6 +45,51 @@ def test_what_lies_too_deep_becomes_null_and_no_more(value: Any, levels: int, ar
     found = strict(odd_json.dumps(odd_json.loads(text.encode())))
     assert found[0] == value
     assert len(found) == 2
+
+
+NULS = st.recursive(
+    st.none() | st.text("a\0\\u0é", max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab\0\\", max_size=4), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def texts(value: Any) -> list[str]:
+    """Every text of a JSON value, keys too."""
+    if isinstance(value, dict):
+        return [*value, *(text for inner in value.values() for text in texts(inner))]
+    if isinstance(value, list):
+        return [text for inner in value for text in texts(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+@given(NULS, st.booleans())
+def test_no_text_keeps_a_nul_and_nothing_else_is_lost(value: Any, raw: bool) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    # Raw ones are no JSON, but some serializers write them.
+    body = re.sub(r"(\\\\)|\\u0000", lambda found: found[1] or "\0", text) if raw else text
+    found, count = odd_json.parse(body.encode())
+    assert count == "".join(texts(value)).count("\0")
+    # A name that is taken gets a mark at its end, and keeps its value.
+    kept = [text.rstrip("_") for text in texts(found)]
+    assert sorted(kept) == sorted(text.replace("\0", "") for text in texts(value))
+
+
+def test_a_key_without_nul_keeps_its_value() -> None:
+    body = rb'{"a\u0000": 1, "a": 2, "\u0000a": 3, "b\u0000": {"a": "\\u0000"}, "c": "\\\u0000"}'
+    assert odd_json.loads(body) == {"a": 2, "a_": 1, "a__": 3, "b": {"a": "\\u0000"}, "c": "\\"}
+
+
+def test_a_body_without_nul_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(odd_json, "without_nuls", lambda _: pytest.fail("searched in vain"))
+    assert odd_json.parse('{"a": "\\u0001 é \\n"}'.encode()) == ({"a": "\1 é \n"}, 0)
+
+
+@pytest.mark.parametrize("levels", [900, 5000])
+def test_nuls_are_found_at_any_depth(levels: int) -> None:
+    body = b"[" * levels + b'"\\u0000"' + b"]" * levels + b""
+    _, count = odd_json.parse(b'["\\u0000", ' + body + b"]")
+    assert count >= 1
 
 
 @given(st.binary() | st.text('[]{}",:\\10enul ', max_size=60).map(str.encode))
