@@ -122,6 +122,30 @@ def test_a_hostile_record_costs_itself_at_most(call: Connector, own: SandboxProc
     assert call("read", own, catalog=catalog_of("feedback"), state=run.last_states()).code == 0
 
 
+def test_removed_nuls_are_counted_in_one_warning_a_stream(call: Connector) -> None:
+    with SandboxProcess(customers=2500, companies=3, feedback=0, outbox=0, rate_limit=0) as own:
+        change = {"jobTitle": "\0C\0TO", "location": {"coun\0try": ["\0"]}}
+        own.do(*({"kind": "customers", "change": number, "values": change} for number in (0, 1200, 2400)))
+        run = call("read", own, catalog=catalog_of("customers", "companies", "template_details"))
+        warned = [log["message"] for log in run.of("LOG") if log["level"] == "WARN"]
+        assert warned == ["customers: 12 NUL characters were removed from texts."]
+        changed = [
+            record
+            for record in run.records("customers")
+            if record["jobTitle"] == "CTO" and record["location"] == {"country": [""]}
+        ]
+        assert len(changed) == 3
+        assert "\\u0000" not in run.output
+
+
+def test_nuls_of_a_list_that_is_only_asked_for_details_are_counted_too(call: Connector, own: SandboxProcess) -> None:
+    text = r'{"code": 200, "templates": [{"id": "t", "name": "a\u0000b"}]}'
+    own.do({"faults": {"rate": 0}}, {"fault": "body", "path": "templates", "text": text})
+    run = call("read", own, catalog=catalog_of("template_details"))
+    warned = [log["message"] for log in run.of("LOG") if log["level"] == "WARN"]
+    assert "templates: 1 NUL character was removed from texts." in warned
+
+
 NO_ROWS = ["1", "null", '"text"', "[]", "true", "[[{}]]", "1e400"]
 
 

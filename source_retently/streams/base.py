@@ -18,7 +18,7 @@ from requests.auth import AuthBase
 
 from source_retently import odd_json
 from source_retently.auth import OAuthAuthenticator
-from source_retently.bodies import payload
+from source_retently.bodies import nuls_in, payload
 from source_retently.context import HttpContext
 from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler
 from source_retently.streams.paging import LARGEST_PAGE, Row
@@ -127,9 +127,15 @@ class RetentlyStream(HttpStream, ABC):
 
     def _rows(self, response: requests.Response, stream_slice: Token) -> Iterable[Row]:
         parent = (stream_slice or {}).get("parent") or {}
-        rows = [] if response.status_code == NO_CONTENT else self.rows_in(payload(response)) or []
+        rows = [] if response.status_code == NO_CONTENT else self.rows_in(self.body_of(response)) or []
         prepared = (self.prepare(row, parent) for row in rows)
         return (row for row in prepared if row is not None)
+
+    def body_of(self, response: requests.Response) -> Any:
+        """The parsed body; the NUL characters that were taken out of it are counted."""
+        body = payload(response)
+        self._context.nuls[self.name] += nuls_in(response)
+        return body
 
     def rows_in(self, body: Any) -> list[Any] | None:
         """The rows of a parsed body; None when it has none of this endpoint's shapes."""

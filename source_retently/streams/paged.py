@@ -13,7 +13,6 @@ from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import FailureType
 
 from source_retently.answers import failure
-from source_retently.bodies import payload
 from source_retently.http import PageRefused
 from source_retently.streams.base import (
     NO_CONTENT,
@@ -130,7 +129,7 @@ class PagedStream(RetentlyStream, ABC):
     def _page(self, response: requests.Response) -> Page:
         if response.status_code != 200:
             return Page(status=response.status_code)
-        body = payload(response)
+        body = self.body_of(response)
         keys, rows = [], []
         for item in self.rows_in(body) or []:
             row = self.prepare(item, {})
