@@ -9,7 +9,7 @@ CDK = "airbyte-cdk>=7.39.1,<7.41"  # the page loop and the checkpoints are its; 
 setup(
     name="airbyte-source-retently",
     version="1.0.0",
-    description="Airbyte source connector for Retently: NPS, CSAT, CES and STAR surveys into a warehouse.",
+    description="Airbyte source connector for Retently: NPS, CSAT, CES, STAR and other surveys into a warehouse.",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",

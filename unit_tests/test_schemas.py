@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,12 @@ def test_no_client_loses_values_by_the_schema(file: Path) -> None:
         if "properties" in node or (path.endswith("[]") and "object" in node.get("type", [])):
             assert node["properties"], path
             assert node["additionalProperties"] is True, path  # else unknown fields are dropped
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_description_closes_a_list_of_values(file: Path) -> None:
+    """Retently's help speaks of further metrics and channels than its API's documents."""
+    for path, field in fields(json.loads(file.read_text(encoding="utf-8"))):
+        text = field["description"]
+        names_several = re.search(r"\w+, \w+,? (or|and) \w+|\b(NPS|CSAT|CES|STAR)\b.*\b(NPS|CSAT|CES|STAR)\b", text)
+        assert not names_several or "for example" in text, path
