@@ -14,6 +14,7 @@ import pytest
 from integration_tests.conftest import CATALOG, Run
 from integration_tests.leaks import leaked
 from sandbox.app import CLIENT
+from sandbox.data import CAMPAIGNS
 from sandbox.process import SandboxProcess
 from source_retently.streams import STREAMS
 
@@ -112,7 +113,7 @@ def test_read_and_read_again_with_its_state(container: Container, own: SandboxPr
     second = container(*words)
     assert second.code == 0
     assert len(second.records("feedback")) < 200
-    assert len(second.records("campaigns")) == 6
+    assert len(second.records("campaigns")) == len(CAMPAIGNS)
 
 
 def test_a_failed_read_says_so_in_its_exit_code(container: Container, own: SandboxProcess) -> None:

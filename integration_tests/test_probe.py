@@ -17,6 +17,7 @@ from integration_tests.leaks import leaked
 from probe.__main__ import examine
 from probe.api import MOST_REQUESTS
 from probe.questions import UNDECIDED
+from sandbox.data import METRICS
 from sandbox.process import SandboxProcess
 from sandbox.switches import Switches
 from source_retently.context import BASE_URL_VARIABLE
@@ -24,6 +25,7 @@ from source_retently.context import BASE_URL_VARIABLE
 POSITIONS: dict[str, tuple[Any, ...]] = {
     name: get_args(kind) for name, kind in get_type_hints(Switches).items() if get_args(kind)
 } | {"companies_limit": (1000, 100)}
+NAMES = [f"METRIC{number:02}" for number in range(50)]
 NOT_ASKED = ("rate_headers", "refresh_token")  # they take a refusal, and an OAuth application
 DEFAULTS = {field.name: field.default for field in fields(Switches)}
 
@@ -70,6 +72,28 @@ def test_all_switches_by_chance(own: SandboxProcess, seed: int) -> None:
     chance = random.Random(seed)
     positions = {name: chance.choice(all_of) for name, all_of in POSITIONS.items()}
     assert_named(findings(own, **positions), positions)
+
+
+def test_it_asks_the_score_of_every_metric_that_a_campaign_names(own: SandboxProcess) -> None:
+    found = findings(own)
+    assert {
+        name.removeprefix("score of "): answer for name, answer in found.items() if name.startswith("score of ")
+    } == dict.fromkeys(METRICS, "yes")
+    assert set(own.stats()["requests"]) >= {f"{metric.lower()}/score" for metric in METRICS}
+    assert max(number for path, number in own.stats()["requests"].items() if path.endswith("/score")) == 1
+    found = findings(own, metrics="nps", unsurveyed="refuse")
+    assert (found["score of NPS"], found["score of EMOJI"]) == ("yes", "HTTP 404")
+    assert findings(own, metrics="nps", unsurveyed="null")["score of EMOJI"] == "no data"
+
+
+def test_metrics_that_are_no_names_and_too_many_of_them_cost_no_request(own: SandboxProcess) -> None:
+    odd = [{"id": "1", "metric": metric} for metric in (None, 5, {"a": 1}, "", "../customers", "a@b.example")]
+    named = [{"metric": name} for name in NAMES]
+    own.do({"fault": "body", "path": "campaigns", "text": json.dumps({"campaigns": odd})})
+    assert not [name for name in findings(own) if name.startswith("score of ")]
+    own.do({"fault": "body", "path": "campaigns", "text": json.dumps({"campaigns": odd + named})})
+    found = findings(own)
+    assert {name for name in found if name.startswith("score of ")} == {f"score of {name}" for name in NAMES[:20]}
 
 
 def test_an_empty_account_leaves_questions_open_and_none_is_answered_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 No answer holds anything that the account's rows say: positions, counts, names of fields and types alone.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -12,6 +13,7 @@ from probe.api import Answer, Api
 from source_retently.streams import STREAMS
 from source_retently.streams.base import value_at
 from source_retently.streams.details import DetailStream
+from source_retently.streams.scores import Score
 from source_retently.values import Unfit, date_of, date_text, utc
 
 UNDECIDED = "not decidable with this account's data"
@@ -22,6 +24,10 @@ SAMPLE = 200
 FAR_PAGE = 999_999
 DATED = (("feedback", "createdDate"), ("outbox", "sentDate"))
 """The lists that are filtered by a date, and the date."""
+METRIC = re.compile(r"[A-Z][A-Z0-9_-]{0,19}", re.ASCII | re.IGNORECASE)
+"""What the name of a metric looks like; anything else is not asked for."""
+MOST_METRICS = 20
+"""Metrics whose scores are asked for, so that the probe stays below its limit of requests."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,19 @@ class Probe:
             if isinstance(data, dict) and data.get("score") is None and data.get(metric) is None:
                 return Finding(name, number, question, "nulls")
         return undecided(name, number, question, "a metric that the account never surveyed")
+
+    def scores(self) -> list[Finding]:
+        """Whether each metric that a campaign names has a score; Retently has more metrics than its API's documents."""
+        metrics = (row.get("metric") for row in self.rows("campaigns"))
+        named = {metric.lower(): metric for metric in metrics if isinstance(metric, str) and METRIC.fullmatch(metric)}
+        found = []
+        for name, metric in sorted(named.items())[:MOST_METRICS]:
+            is_sampled = isinstance(self.api.streams.get(name), Score)
+            answer = self.samples[name] if is_sampled else self.api.get(f"{name}/score")
+            has = "yes" if answer.data else "no data"
+            position = has if answer.status == 200 else f"HTTP {answer.status}"
+            found.append(Finding(f"score of {metric}", "2.13, 33", f"Does the metric {metric} have a score?", position))
+        return found or [undecided("scores", "2.13, 33", "Which metrics have a score?", "a campaign")]
 
     def ping(self) -> Finding:
         return Finding("ping", "2.1", "Does /ping answer?", "present" if self.samples["account"].status == 200 else "absent")
@@ -408,6 +427,7 @@ QUESTIONS: tuple[Callable[[Probe], Finding | list[Finding]], ...] = (
     Probe.past_end,
     Probe.trend_ids,
     Probe.unsurveyed,
+    Probe.scores,
     Probe.updated_date,
     Probe.ping,
     Probe.paths,

@@ -34,7 +34,8 @@ _COMMENTS = {
 }
 _GOOD = (8, 7, 9, 10, 8, 9, 10, 9, 6, 9, 10, 10)
 _BAD = (5, 7, 9, 10, 8, 4, 10, 3, 6, 2, 7, 0)
-METRICS = ["NPS", "CSAT", "CES", "STAR"]
+METRICS = ["NPS", "CSAT", "CES", "STAR", "EMOJI"]
+"""The last stands for all that Retently has beside the four whose scores the connector reads."""
 CAMPAIGNS = [
     ("NPS Q1", "NPS", "regular", "email"),
     ("NPS in app", "NPS", "recurring", "inapp"),
@@ -42,6 +43,7 @@ CAMPAIGNS = [
     ("CES onboarding", "CES", "transactional", "link"),
     ("STAR checkout", "STAR", "transactional", "link"),
     ("Old NPS", "NPS", "regular", "intercom"),
+    ("Emoji in chat", "EMOJI", "recurring", "chat"),
 ]
 TEMPLATES = [
     ("Default NPS", "email", "NPS"),
