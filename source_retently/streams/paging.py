@@ -231,12 +231,12 @@ class Paginator:
         begin = (self.request.number - 1) * limit
         self._note_total(page)
         keys = [hash(key) for key in page.keys]
-        if self._anchors:
-            step = self._look_for_anchors(page, keys, begin, limit)
-        elif self.request.number > 1:
-            step = self._check_first_row(page, keys, begin, limit)
-        else:
+        if self.request.number == 1 and not keys:
             step = self._check_empty_list(page)
+        elif self._anchors:
+            step = self._look_for_anchors(page, keys, begin, limit)
+        else:
+            step = self._check_first_row(page, keys, begin, limit) if self.request.number > 1 else None
         return step or self._accept(page, keys, begin, limit)
 
     def _check_first_row(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
@@ -268,9 +268,12 @@ class Paginator:
     def _check_empty_list(self, page: Page) -> Step | None:
         """A list without rows is asked for again, then for its second page; None when it is to be taken.
 
-        One that counts no rows is empty, and one that counts nothing when it came without rows twice.
+        One that counts no rows is empty, unless some were read before, and one that counts nothing when it came twice so.
         """
-        if page.keys or page.total == 0 or self._empty_first_pages == (1 if page.total is None else 2):
+        had_rows = bool(self._seen or self._anchors or self._saved["position"])
+        most_looks = 2 if page.total or had_rows else int(page.total is None)
+        if self._empty_first_pages == most_looks:
+            self._anchors = frozenset()
             return None
         self._empty_first_pages += 1
         if self._empty_first_pages == 1:
@@ -318,6 +321,7 @@ class Paginator:
             return Step(event="the API gave a page without rows, asking again")
         if tries > MOST_STEPS_BACK:
             return Step(failure=f"no page goes on behind row {self._position:,}, where the last one ended")
+        self._saved = {"keys": [], "position": 0}  # until a known row is found, nothing that was read is sure to go on
         self._overlap = min(self._size // 4, max(1, 2 * self._overlap))
         return self._go_back(begin, limit, "rows were deleted while reading")
 
