@@ -322,7 +322,7 @@ class Paginator:
         if tries > MOST_STEPS_BACK:
             return Step(failure=f"no page goes on behind row {self._position:,}, where the last one ended")
         self._saved = {"keys": [], "position": 0}  # until a known row is found, nothing that was read is sure to go on
-        self._overlap = min(self._size // 4, max(1, 2 * self._overlap))
+        self._overlap = max(1, 2 * self._overlap)
         return self._go_back(begin, limit, "rows were deleted while reading")
 
     def _go_back(self, begin: int, limit: int, why: str) -> Step:
@@ -377,7 +377,7 @@ class Paginator:
     def _request_at(self, position: int) -> Request:
         if self._one_size or self._tries_one_size:
             return Request(position // self._size + 1, self._size)
-        return page_for(position, self._size, self._overlap)
+        return page_for(position, self._size, min(self._overlap, self._size // 4))
 
     def _effective_limit(self, page: Page) -> int:
         """Rows a page as the API counts them: fewer than asked for where it says so and its rows agree, or more."""
