@@ -134,7 +134,7 @@ def test_chaos(own: SandboxProcess) -> None:
         for name, found in delivered.items():
             assert len(found) == len(set(found)), (run, name)
         stayed = {kind: rows & before[kind] for kind, rows in rows_of(own).items()}
-        own.do({"switch": HEALTHY}, {"faults": {"rate": 0}}, {"forget_plans": True})
+        own.do({"switch": HEALTHY | {"sort": switches["sort"]}}, {"faults": {"rate": 0}}, {"forget_plans": True})
         failed = {error.trace.error.stream_descriptor.name for error in output.errors if error.trace.error.stream_descriptor}  # type: ignore[union-attr]
         warned = {line.split(":")[0] for line in messages(output, "WARN")}
         for kind, rows in stayed.items():

@@ -165,6 +165,7 @@ class Paginator:
         self._overlaps = True
         self._total_too_small = False
         self._empty_first_pages = 0
+        self._first_of_list: int | None = None
         self._readings = 1
         self._unseen_in_reading = 0
         self._order_changed = self._order_changes_now = False
@@ -236,7 +237,8 @@ class Paginator:
         elif self._anchors:
             step = self._look_for_anchors(page, keys, begin, limit)
         else:
-            step = self._check_first_row(page, keys, begin, limit) if self.request.number > 1 else None
+            is_first = self.request.number == 1
+            step = self._check_first_page(keys) if is_first else self._check_first_row(page, keys, begin, limit)
         return step or self._accept(page, keys, begin, limit)
 
     def _check_first_row(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
@@ -264,6 +266,13 @@ class Paginator:
             if not (is_past_end and self._seen.issuperset(keys)):
                 return None
         return self._step_back(keys, begin, limit)
+
+    def _check_first_page(self, keys: list[int]) -> Step | None:
+        """After a step back to page 1, nothing proves that it is the list's first; so it has to come twice."""
+        if not self._seen or keys[0] in self._seen or self._order_changed or self._first_of_list == keys[0]:
+            return None
+        self._first_of_list = keys[0]
+        return Step(event="the API gave a first page that begins with an unknown row, asking again")
 
     def _check_empty_list(self, page: Page) -> Step | None:
         """A list without rows is asked for again, then for its second page; None when it is to be taken.
