@@ -19,11 +19,12 @@ help: ## list the targets
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,demo,test]'
 	@touch $@
 
-demo: .venv/done ## run a stand-in of the API, read all of it into out/retently.duckdb and compare
+demo: .venv/done ## run a stand-in of the API, read all of it into out/demo.duckdb and compare
 	@$(BIN)/python -m sandbox.demo
 
-sync: .venv/done ## read the account of secrets/config.json into out/retently.duckdb
-	@$(BIN)/python examples/to_duckdb.py --config secrets/config.json --out out/retently.duckdb
+sync: .venv/done ## read the account of secrets/config.json into out/retently.duckdb; FULL=1 reads everything again, START=2024-01-01 nothing older
+	@$(BIN)/python examples/to_duckdb.py --config "$(or $(CONFIG),secrets/config.json)" --out "$(or $(OUT),out/retently.duckdb)" \
+		$(if $(FULL),--full) $(if $(START),--start "$(START)") $(if $(SAME_ACCOUNT),--same-account)
 
 test: lint ## check everything: style, types, unit tests, integration tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/nps_by_month.png"))
     chosen = parser.parse_args()
     if not chosen.database.exists():
-        sys.exit(f"{chosen.database} is missing: run make demo or make sync first.")
+        sys.exit(f"{chosen.database} is missing: run make sync first, or make demo and give --database out/demo.duckdb.")
     months = nps_by_month(chosen.database)
     if not months:
         sys.exit("There is no answered NPS survey in it yet, so there is nothing to show.")

@@ -5,7 +5,6 @@ The second sync comes after new and changed rows, and reads only those (and the 
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,22 +16,29 @@ from rich.console import Console
 from rich.table import Table
 
 from examples.nps_by_month import draw, nps_by_month, show
-from examples.to_duckdb import sync
+from examples.to_duckdb import AGAIN, Synced, notes_in, sync
 from sandbox.data import FIRST_DAY, SPAN
 from sandbox.process import PATHS, SandboxProcess
 
 OUT = Path("out")
+CONNECTOR = Path(__file__).parent.parent / "main.py"
 
 
-def main() -> None:
+def main(**options: Any) -> None:
+    """:param options: the sandbox's, with underscores"""
     console = Console()
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir()
-    database = OUT / "retently.duckdb"
-    with SandboxProcess() as sandbox:
+    OUT.mkdir(exist_ok=True)
+    database, picture = OUT / "demo.duckdb", OUT / "demo_nps_by_month.png"
+    # A new sandbox is another account, so the file of the last demo goes; one that holds anything else does not.
+    notes = notes_in(database)
+    if notes is not None and not notes.get("host", "").startswith("http://127.0.0.1:"):
+        sys.exit(f"{database} holds rows that are not the demo's, so it is left as it is: move it away.")
+    for old in (database, database.with_suffix(".duckdb.wal")):
+        old.unlink(missing_ok=True)
+    with SandboxProcess(**options) as sandbox:
         console.rule("A stand-in of the Retently API")
         print(f"It listens on {sandbox.url} and holds {sum(sandbox.stats()['rows'].values()):,} rows.")
-        config = OUT / "config.json"
+        config = OUT / "demo_config.json"
         config.write_text(json.dumps(sandbox.config), encoding="utf-8")
         console.rule("check")
         print(_command(sandbox, config, "check")["connectionStatus"])
@@ -45,9 +51,9 @@ def main() -> None:
             console.rule(title)
             sandbox.do({"reset": True})
             started = time.monotonic()
-            rows = sync(sandbox.config, database, sandbox.environment)
+            streams = sync(sandbox.config, database, sandbox.environment)
             stats = sandbox.stats()
-            is_right &= _show(console, rows, stats["rows"], stats["requests"], time.monotonic() - started)
+            is_right &= _show(console, streams, stats["rows"], stats["requests"], time.monotonic() - started)
             sandbox.do(
                 {"kind": "feedback", "insert": 5, "when": last_hour},
                 {"kind": "outbox", "insert": 12, "when": last_hour},
@@ -57,8 +63,8 @@ def main() -> None:
         console.rule("What the customers say: the Net Promoter Score of the last twelve months")
         months = nps_by_month(database)
         show(months[-12:])
-        draw(months, OUT / "nps_by_month.png")
-        print(f"The picture of all {len(months)} months is in {OUT / 'nps_by_month.png'}.")
+        draw(months, picture)
+        print(f"The picture of all {len(months)} months is in {picture}.")
     print(f"The rows are in {database}." if is_right else "DuckDB and the API differ: the demo failed.")
     sys.exit(0 if is_right else 1)
 
@@ -66,7 +72,7 @@ def main() -> None:
 def _command(sandbox: SandboxProcess, config: Path, command: str) -> dict[str, Any]:
     """The last message of one of the connector's commands."""
     ended = subprocess.run(
-        [sys.executable, "main.py", command, "--config", str(config)],
+        [sys.executable, str(CONNECTOR), command, "--config", str(config)],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -76,19 +82,20 @@ def _command(sandbox: SandboxProcess, config: Path, command: str) -> dict[str, A
     return message
 
 
-def _show(console: Console, rows: dict[str, int], api: dict[str, int], requests: dict[str, int], seconds: float) -> bool:
+def _show(console: Console, streams: dict[str, Synced], api: dict[str, int], requests: dict[str, int], seconds: float) -> bool:
     """Prints the table; whether both sides agree."""
-    table = Table("stream", "rows in DuckDB", "rows in the API", "requests made")
-    for column in table.columns[1:]:
+    table = Table("stream", "read now", "in the file", "in the API", "requests", "skipped")
+    for column in table.columns[1:5]:
         column.justify = "right"
-    for stream, number in rows.items():
+    for stream, (read, held, skipped) in streams.items():
         asked = PATHS[stream]
         made = sum(count for path, count in requests.items() if path == asked or (asked[-1] == "/" and path.startswith(asked)))
-        table.add_row(stream, f"{number:,}", f"{api[stream]:,}", f"{made:,}")
+        table.add_row(stream, "-" if skipped else f"{read:,}", f"{held:,}", f"{api[stream]:,}", f"{made:,}", skipped)
     console.print(table)
+    print(AGAIN)
     total = sum(requests.values())
     print(f"{total} requests and {seconds:.0f} s, of which PyAirbyte's own start takes most.")
-    return rows == {stream: api[stream] for stream in rows} and len(rows) == len(api)
+    return {name: stream.held for name, stream in streams.items()} == api and not any(row.skipped for row in streams.values())
 
 
 if __name__ == "__main__":
