@@ -79,6 +79,7 @@ def test_the_demo_and_the_account_keep_their_rows_in_either_order(sync: Sync) ->
         filled = FILE.read_bytes()
         ended = _run(demo, {})
         assert ended.returncode == 0, ended.stderr
+        assert all(f"{stream} " in ended.stdout for stream in account.stats()["rows"])  # no name is cut off
         assert FILE.read_bytes() == filled
         assert rows_of(Path("out/demo.duckdb")) == SMALL["customers"] + 2  # the demo adds two
         shown = Path("out/demo.duckdb").read_bytes()

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -84,7 +85,8 @@ def _command(sandbox: SandboxProcess, config: Path, command: str) -> dict[str, A
 
 def _show(console: Console, streams: dict[str, Synced], api: dict[str, int], requests: dict[str, int], seconds: float) -> bool:
     """Prints the table; whether both sides agree."""
-    table = Table("stream", "read now", "in the file", "in the API", "requests", "skipped")
+    headers = ("stream", "read now", "in the file", "in the API", "requests", "skipped")
+    table = Table(*headers, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)  # 80 columns are enough for it
     for column in table.columns[1:5]:
         column.justify = "right"
     for stream, (read, held, skipped) in streams.items():
