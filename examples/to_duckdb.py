@@ -102,7 +102,7 @@ def sync(
             )
         salt = secrets.token_hex(16)
         _note(database, host=host, salt=salt, credentials=_fingerprint(raw, salt))
-        print(f"Reading all streams{f' from {first_date:%Y-%m-%d} on' if first_date else ''} ...", flush=True)
+        print(f"Reading all streams{f', nothing from before {first_date:%Y-%m-%d}' if first_date else ''} ...", flush=True)
         with duckdb_cache(db_path=database, schema_name="main") as cache:
             strategy = "replace" if full else "merge" if is_earlier else "auto"
             result = source.read(cache=cache, force_full_refresh=full or is_earlier, write_strategy=strategy)

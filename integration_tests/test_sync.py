@@ -224,7 +224,7 @@ def test_everything_again_and_an_earlier_start(sync: Sync) -> None:
         assert table(sync(account))["feedback"][1] == since(late)
         backfill = sync(account, "--start", early)
         assert table(backfill)["feedback"][1] == since(early)
-        assert f"from {early}" in backfill.stdout
+        assert f"nothing from before {early}" in backfill.stdout
         account.do({"kind": "companies", "delete": [0]})
         full = table(sync(account, "--full"))
         assert full["feedback"][1] == 40
