@@ -108,10 +108,12 @@ def sync(
             result = source.read(cache=cache, force_full_refresh=full or is_earlier, write_strategy=strategy)
             # PyAirbyte has these counts by stream, but no public name for them.
             read = result._progress_tracker.stream_read_counts
-            streams = {
-                name: Synced(read.get(name, 0), len(result[name]), "" if read.get(name) else log.skipped.get(name, ""))
-                for name in source.get_selected_streams()
-            }
+            streams = {}
+            for name in source.get_selected_streams():
+                skipped = "" if read.get(name) else log.skipped.get(name, "")
+                if full and not read.get(name) and not skipped:
+                    cache.execute_sql(f'delete from "{name}"')  # PyAirbyte replaces no table by an empty one
+                streams[name] = Synced(read.get(name, 0), len(result[name]), skipped)
         _note(database, start=_text(first_date))
     except exceptions.PyAirbyteError as error:
         raise SyncError(_failure(error, database)) from None

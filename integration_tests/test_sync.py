@@ -225,10 +225,11 @@ def test_everything_again_and_an_earlier_start(sync: Sync) -> None:
         backfill = sync(account, "--start", early)
         assert table(backfill)["feedback"][1] == since(early)
         assert f"nothing from before {early}" in backfill.stdout
-        account.do({"kind": "companies", "delete": [0]})
+        account.do({"kind": "companies", "delete": [0]}, {"kind": "outbox", "delete": list(range(30))})
         full = table(sync(account, "--full"))
         assert full["feedback"][1] == 40
         assert full["companies"] == ("4", 4, "")
+        assert full["outbox"] == ("0", 0, "")
 
 
 def test_make_hands_the_words_on() -> None:
