@@ -153,7 +153,6 @@ def test_two_reads_of_all_streams(postgres: Postgres, tmp_path: Path) -> None:
         assert postgres.query(query) == [(["🎉", "a,b"],)]
 
 
-@pytest.mark.xfail(strict=True, reason="the connector passes U+0000 on; whoever mends that removes this mark")
 def test_a_nul_character_loses_nothing(postgres: Postgres, tmp_path: Path) -> None:
     with SandboxProcess(customers=13, companies=2, feedback=16, outbox=15) as sandbox:
         sandbox.do(
