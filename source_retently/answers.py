@@ -131,6 +131,10 @@ def meaning_of_exception(error: Exception) -> Meaning:
     return next((meaning for kind, meaning in _EXCEPTIONS if isinstance(error, kind)), BROKEN_OFF)
 
 
+LARGEST_UNIX_TIME = 1e11
+"""In seconds (the year 5138); a larger number is in milliseconds, or in a finer unit."""
+
+
 def back_off(attempt: int, chance: float) -> float:
     """Seconds before the next try after a fault: 1, 2, 4 … 60, of which the upper half is left to chance (0 to 1)."""
     longest = min(60.0, 2.0 ** min(attempt - 1, 6))
@@ -140,8 +144,8 @@ def back_off(attempt: int, chance: float) -> float:
 def rate_limit_wait(headers: Mapping[str, str], now: float, chance: float) -> float:
     """Seconds to wait after a 429: what the answer says (at most 10 minutes), else a minute and up to 10 s more.
 
-    `Retry-After` counts seconds or is a date; `X-RateLimit-Reset` is UNIX time or counts seconds. Nobody has seen these
-    headers on a real answer (reference 1.4), so nonsense in them is ignored.
+    Either header is a count of seconds, a date, or UNIX time (in seconds, milliseconds or finer). Nobody has seen these headers
+    on a real response (reference 1.4), so what can't be read is ignored.
     """
     said = _seconds(headers.get("Retry-After"), now)
     if said is None:
@@ -157,5 +161,7 @@ def _seconds(value: str | None, now: float) -> float | None:
             number = parsedate_to_datetime(value or "").astimezone(timezone.utc).timestamp()
         except (ValueError, TypeError):
             return None
+    while LARGEST_UNIX_TIME < number < float("inf"):
+        number /= 1000
     seconds = number - now if number > 1_000_000_000 else number
     return seconds if 0 <= seconds < float("inf") else None

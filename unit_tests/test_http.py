@@ -69,6 +69,13 @@ def test_back_off_doubles_up_to_a_minute_and_is_spread() -> None:
         ({"Retry-After": "Tue, 14 Nov 2023 22:13:50 GMT"}, 30),
         ({"X-RateLimit-Reset": "1700000012"}, 12),
         ({"X-RateLimit-Reset": "9"}, 9),
+        ({"X-RateLimit-Reset": "1700000020000"}, 20),  # milliseconds
+        ({"X-RateLimit-Reset": "1700000020500.0"}, 20.5),
+        ({"X-RateLimit-Reset": "1700000020000000"}, 20),  # microseconds
+        ({"X-RateLimit-Reset": "1700000020000000000"}, 20),  # nanoseconds
+        ({"X-RateLimit-Reset": "1699999990000"}, 65),  # it was over before
+        ({"X-RateLimit-Reset": "inf"}, 65),
+        ({"Retry-After": "1700000020000"}, 20),
         ({"Retry-After": "5", "X-RateLimit-Reset": "9"}, 5),
         ({"Retry-After": "86400"}, 600),
         ({}, 65),
@@ -79,7 +86,7 @@ def test_back_off_doubles_up_to_a_minute_and_is_spread() -> None:
     ],
 )
 def test_a_429_says_how_long_to_wait_or_it_is_a_minute(headers: dict[str, str], expected: float) -> None:
-    assert rate_limit_wait(headers, 1_700_000_000, 0.5) == expected
+    assert rate_limit_wait(headers, 1_700_000_000, 0.5) == pytest.approx(expected)
 
 
 def read(context: HttpContext | None = None) -> list[Any]:
