@@ -77,7 +77,7 @@ CONFIGS: list[tuple[str, Any, str]] = [
     ("both kinds", {"credentials": {"api_key": SECRET, **OAUTH}}, "keep one kind"),
     ("an unknown kind", {"credentials": {"auth_type": SECRET, "api_key": "x"}}, "auth_type must be Token"),
     ("OAuth without its secret", {"credentials": {"client_id": "id", "refresh_token": SECRET}}, "client_secret is missing"),
-    ("OAuth with a null", {"credentials": {**OAUTH, "client_id": None}}, "client_id must be text"),
+    ("OAuth with a null", {"credentials": {**OAUTH, "client_id": None}}, "client_id is missing"),
     ("OAuth with an empty token", {"credentials": {**OAUTH, "refresh_token": ""}}, "refresh_token is empty"),
     ("a date that is none", {**CONFIG, "start_date": SECRET}, "start_date is not a date"),
     ("a date of another land", {**CONFIG, "start_date": "31.01.2024"}, "start_date is not a date"),

@@ -198,11 +198,14 @@ class Config(_Options):
 def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration in the shape of the spec, whichever published shape came in; other keys are kept as they are.
 
+    An option that is null is left out: Terraform sends null for what is not set.
+
     :raises ConfigError: when it can't be told which kind of credentials is meant
     """
-    config = dict(raw)
+    config = _without_nulls(raw)
     legacy = [config.pop(name) for name in ("api_key", "ApiKey") if name in config]
     credentials = config.get("credentials")
+    credentials = _without_nulls(credentials) if isinstance(credentials, Mapping) else credentials
     if credentials is None or (credentials == {} and legacy):
         if not legacy:
             raise ConfigError(
@@ -228,6 +231,10 @@ def _with_auth_type(credentials: Mapping[str, Any]) -> dict[str, Any]:
         kind = "Client" if oauth or (not token and any(name in credentials for name in OAUTH_FIELDS)) else "Token"
     trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in credentials.items()}
     return {**trimmed, "auth_type": kind}
+
+
+def _without_nulls(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _blank(value: Any) -> bool:

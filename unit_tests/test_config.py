@@ -55,7 +55,10 @@ def test_unknown_keys_survive_for_the_platform() -> None:
         ({}, "credentials", "give an API key"),
         ({"api_key": ""}, "credentials.api_key", "fill it in"),
         ({"api_key": "   "}, "credentials.api_key", "fill it in"),
-        ({"ApiKey": None}, "credentials.api_key", "fill it in"),
+        ({"ApiKey": None}, "credentials", "give an API key"),
+        ({"credentials": {**OAUTH, "client_id": None}}, "credentials.client_id", "fill it in"),
+        ({"credentials": {**OAUTH, "auth_type": "Token", "api_key": None}}, "credentials.api_key", "fill it in"),
+        ({"credentials": {"auth_type": None, "api_key": None}}, "credentials.api_key", "fill it in"),
         ({"api_key": "s3cret\nkey"}, "credentials.api_key", "one line"),
         ({"api_key": "s3cret key"}, "credentials.api_key", "copy it again"),
         ({"api_key": "s3crét"}, "credentials.api_key", "copy it again"),
@@ -184,3 +187,36 @@ def test_a_platform_can_run_the_consent_by_the_spec_alone() -> None:
         **{name: values[name] for name in ("client_id", "client_secret", "redirect_uri", "code")},
     }
     assert steps.extract_output == ["refresh_token"]
+
+
+SHAPES: list[dict[str, Any]] = [
+    {"api_key": "key"},
+    {"ApiKey": "key"},
+    {"credentials": {"api_key": "key"}},
+    {"credentials": {"auth_type": "Token", "api_key": "key"}},
+    {"credentials": OAUTH},
+    {"credentials": {"auth_type": "Client", **OAUTH}},
+]
+
+
+def options_of(schema: dict[str, Any]) -> set[str]:
+    """Every option that the spec has at its top or in one of its kinds of credentials."""
+    kinds = schema["properties"]["credentials"]["oneOf"]
+    return {*schema["properties"], *(name for kind in kinds for name in kind["properties"])}
+
+
+@pytest.mark.parametrize("raw", SHAPES)
+def test_null_for_an_option_is_the_same_as_leaving_it_out(raw: dict[str, Any]) -> None:
+    # Terraform sends null for all that is not set: at the top, and for the fields of the other kind of credentials.
+    names = {*options_of(connection_specification()), "ApiKey", "_page_size", "_limit"}
+    nulls = {**dict.fromkeys(names), **raw}
+    if "credentials" in raw:
+        nulls["credentials"] = {**dict.fromkeys(names), **raw["credentials"]}
+    assert Config.parse(nulls) == Config.parse(raw)
+    assert canonical(nulls) == canonical(raw)
+    Draft7Validator(connection_specification()).validate(canonical(nulls))
+
+
+def test_null_credentials_beside_a_key_are_left_out() -> None:
+    nulls = {"credentials": {"auth_type": None, "api_key": None}, "api_key": "key"}
+    assert Config.parse(nulls) == Config.parse({"api_key": "key"})
