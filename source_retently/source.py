@@ -20,7 +20,6 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import Stream
-from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from requests.auth import AuthBase
@@ -130,11 +129,10 @@ class SourceRetently(AbstractSource):
         self._skipped.clear()
         self._absent.clear()
         self._nuls.clear()
-        names = [camel_to_snake(stream.__name__) for stream in STREAMS]  # as the CDK names them, without making them
-        if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in names]:
+        if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in files.NAMES]:
             raise ConfigError(
                 f"The catalog names {files.shown(unknown)}, but Retently has no such stream: refresh the source's schema; "
-                f"there are {', '.join(names)}."
+                f"there are {', '.join(files.NAMES)}."
             )
         failed: dict[str, FailureType | None] = {}
         try:

@@ -8,7 +8,7 @@ import pytest
 import responses
 
 from source_retently.entrypoint import launch
-from source_retently.files import read_state
+from source_retently.files import read_catalog, read_state
 from unit_tests.conftest import API, CONFIG
 
 POSITION = {"createdDate": "2024-01-01T00:00:00.000Z"}
@@ -24,15 +24,79 @@ STATE = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"},
         [{"type": "STATE", "state": STATE}],
         [{"stream": STATE["stream"]}],
         {"feedback": POSITION},
+        # GLOBAL: one message for all streams
+        {"type": "GLOBAL", "global": {"stream_states": [STATE["stream"]]}},
+        {"type": "GLOBAL", "global": {"shared_state": None, "stream_states": [STATE["stream"]]}},
+        {"type": "GLOBAL", "global": {"shared_state": {}, "stream_states": [STATE["stream"]]}},
+        {"type": "GLOBAL", "global": {"shared_state": {"lsn": 7}, "stream_states": [STATE["stream"]]}},
+        [{"type": "STATE", "state": {"type": "GLOBAL", "global": {"shared_state": {}, "stream_states": [STATE["stream"]]}}}],
+        {"global": {"stream_states": [STATE["stream"]]}},
+        # LEGACY: the states by the streams' names
+        {"type": "LEGACY", "data": {"feedback": POSITION}},
+        [{"type": "LEGACY", "data": {"feedback": POSITION}}],
+        {"data": {"feedback": POSITION}},
+        {"type": "STATE", "state": {"data": {"feedback": POSITION}}},
+        # what old and new platforms have beside it
+        {**STATE, "data": {"feedback": POSITION}},
+        {**STATE, "data": {}},
+        {**STATE, "global": None, "data": None},
+        {**STATE, "sourceStats": {"recordCount": "many"}, "destinationStats": None, "id": 1},
+        [{"stream": {**STATE["stream"], "stream_descriptor": {"name": "feedback", "namespace": None}}}],
+        [{"stream": {**STATE["stream"], "stream_descriptor": {"name": "feedback", "namespace": "public", "x": 1}}}],
     ],
+    ids=json.dumps,
 )
 def test_a_state_is_found_however_it_was_kept(tmp_path: Path, held: Any) -> None:
     (tmp_path / "state.json").write_text(json.dumps(held), encoding="utf-8")
     (state,) = read_state(str(tmp_path / "state.json"))
     assert state.type is not None
+    assert state.type.value == "STREAM"
     assert state.stream is not None
     assert state.stream.stream_descriptor.name == "feedback"
+    assert state.stream.stream_descriptor.namespace is None  # the CDK looks a stream's state up without one
     assert vars(state.stream.stream_state) == POSITION
+
+
+BARE = {"stream": {"name": "feedback"}, "sync_mode": "incremental"}
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        BARE,
+        *(
+            {**BARE, "destination_sync_mode": mode}
+            for mode in ("append", "overwrite_dedup", "soft_delete", None, 7, {"mode": 1})
+        ),
+        *({**BARE, "cursor_field": cursor} for cursor in (None, [], ["createdDate"], "createdDate", {"a": 1})),
+        *({**BARE, "primary_key": key} for key in (None, [], [["id"]], ["id"], "id", [[["id"]]])),
+        {**BARE, "include_files": "yes", "destination_object_name": 5, "mappers": [{}]},
+        *(
+            {**BARE, name: value}
+            for name in ("generation_id", "minimum_generation_id", "sync_id")
+            for value in (None, "x", 1.5)
+        ),
+        *({**BARE, "stream": {**BARE["stream"], "json_schema": schema}} for schema in (None, {}, [], {"properties": []})),
+        {**BARE, "stream": {**BARE["stream"], "supported_sync_modes": ["cdc"]}},
+        {**BARE, "stream": {**BARE["stream"], "supported_sync_modes": None, "source_defined_cursor": "yes"}},
+        {**BARE, "stream": {**BARE["stream"], "namespace": 5, "default_cursor_field": "x", "source_defined_primary_key": "id"}},
+        {**BARE, "stream": {**BARE["stream"], "is_resumable": None, "is_file_based": {}, "unknown": 1}},
+    ],
+    ids=json.dumps,
+)
+def test_a_catalog_may_hold_anything_that_a_source_does_not_use(tmp_path: Path, configured: Any) -> None:
+    (tmp_path / "catalog.json").write_text(json.dumps({"streams": [configured], "unknown": 1}), encoding="utf-8")
+    (stream,) = read_catalog(str(tmp_path / "catalog.json")).streams
+    assert (stream.stream.name, stream.sync_mode.value) == ("feedback", "incremental")
+
+
+def test_what_a_source_uses_of_a_catalog_is_kept(tmp_path: Path) -> None:
+    numbers = {"generation_id": 4, "minimum_generation_id": 3, "sync_id": 7}
+    named = {"name": "feedback", "json_schema": {"properties": {"gone": {}}}}
+    (tmp_path / "catalog.json").write_text(json.dumps({"streams": [{**BARE, **numbers, "stream": named}]}), encoding="utf-8")
+    (stream,) = read_catalog(str(tmp_path / "catalog.json")).streams
+    assert (stream.generation_id, stream.minimum_generation_id, stream.sync_id) == (4, 3, 7)
+    assert "gone" in stream.stream.json_schema["properties"]  # the CDK warns of fields that there no longer are
 
 
 @pytest.mark.parametrize("held", ["[]", "{}", "null"])
