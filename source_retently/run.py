@@ -7,6 +7,7 @@ and afterwards it looks less often, at what a sync really makes (pages of rows, 
 
 import ctypes
 import gc
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -19,6 +20,9 @@ M_ARENA_MAX = -8
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Runs one command: spec, check, discover or read."""
+    # requests would send the host's entry in ~/.netrc in place of the connector's credentials. Unlike `trust_env = False` this
+    # leaves the proxies and certificates of the environment in use.
+    os.environ["NETRC"] = os.devnull
     with suppress(AttributeError, OSError):  # other C libraries have no such knob, nor the need
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     gc.disable()

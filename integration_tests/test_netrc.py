@@ -1,0 +1,89 @@
+"""A .netrc with an entry for the host: curl's and git's credentials are none of the API's business."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from integration_tests.conftest import Forked, catalog_of
+from sandbox.app import CLIENT
+from source_retently.context import Patience
+
+PASSWORD = "a-pass-of-the-netrc-file"
+KEY = "k3y-beside-a-netrc-file"
+SHORT = Patience(connect=3, read=3, answer=3, retry=0.2, rate_limit=0.2)
+
+
+class Api(ThreadingHTTPServer):
+    """Answers the token endpoint and one score, the score after a redirect; remembers each `Authorization` header."""
+
+    seen: list[tuple[str, str | None]]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Api
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        self.server.seen.append((path, self.headers.get("Authorization")))
+        if path == "/api/v2/nps/score":
+            self.send_response(302)
+            self.send_header("Location", "/moved/nps/score")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.reply({"data": {"metricsType": "NPS", "score": 50}})
+
+    def do_POST(self) -> None:
+        self.server.seen.append((self.path, self.headers.get("Authorization")))
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.reply({"access_token": "an-access-token-that-is-new", "token_type": "bearer", "expires_in": 3600})
+
+    def reply(self, held: Any) -> None:
+        body = json.dumps(held).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with Api(("127.0.0.1", 0), Handler) as api:
+        api.seen = []
+        Thread(target=api.serve_forever, daemon=True).start()
+        yield api
+        api.shutdown()
+
+
+@pytest.mark.parametrize("place", [".netrc", "_netrc", "NETRC"])
+@pytest.mark.parametrize("kind", ["key", "oauth"])
+def test_its_credentials_never_travel(forked: Forked, api: Api, tmp_path: Path, kind: str, place: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    file = home / place
+    file.write_text(f"machine 127.0.0.1 login me password {PASSWORD}\ndefault login me password {PASSWORD}\n", encoding="utf-8")
+    file.chmod(0o600)
+    held = {"config": {"api_key": KEY} if kind == "key" else {"credentials": CLIENT}, "catalog": catalog_of("nps")}
+    for name, value in held.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    words = [word for name in held for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
+    environment = {
+        "HOME": str(home),
+        "RETENTLY_BASE_URL": f"http://127.0.0.1:{api.server_port}",
+        **({"NETRC": str(file)} if place == "NETRC" else {}),
+    }
+    run = forked("read", *words, environment=environment, secrets=[PASSWORD, KEY], patience=SHORT)
+    token = [("/api/oauth/token", None)] if kind == "oauth" else []
+    header = "Bearer an-access-token-that-is-new" if kind == "oauth" else f"api_key={KEY}"
+    assert api.seen == [*token, ("/api/v2/nps/score", header), ("/moved/nps/score", header)]
+    assert run.code == 0, run.sentence
+    assert len(run.records("nps")) == 1
