@@ -173,6 +173,7 @@ class Paginator:
         self._requests = self._last_unseen = 0
         self._largest = 0
         self._foresees = False
+        self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
         self.request = self._next_request()
         """What to ask for next."""
 
@@ -205,8 +206,10 @@ class Paginator:
 
         :param total: rows of the list, as its last page counts them
         """
-        request = self.request
+        request, early, self._early = self.request, self._early, set()
         while self._foresees and total is not None:
+            if request != self.request or request in early:
+                self._early.add(request)
             yield request
             position = request.begin + request.limit
             if position >= total:
@@ -239,7 +242,7 @@ class Paginator:
         else:
             is_first = self.request.number == 1
             step = self._check_first_page(keys) if is_first else self._check_first_row(page, keys, begin, limit)
-        return step or self._accept(page, keys, begin, limit)
+        return step or self._check_early_page(keys) or self._accept(page, keys, begin, limit)
 
     def _check_first_row(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
         """What to do where a page does not begin with a known row; None when it does, and is to be taken."""
@@ -273,6 +276,15 @@ class Paginator:
             return None
         self._first_of_list = keys[0]
         return Step(event="the API gave a first page that begins with an unknown row, asking again")
+
+    def _check_early_page(self, keys: list[int]) -> Step | None:
+        """A page that was fetched before the one in front of it may show rows deleted since, among known ones."""
+        if self.request not in self._early:
+            return None
+        unseen = [key not in self._seen for key in keys]
+        if True not in unseen or all(unseen[unseen.index(True) :]):
+            return None
+        return Step(event="a page that was fetched early shows deleted rows, asking again")
 
     def _check_empty_list(self, page: Page) -> Step | None:
         """A list without rows is asked for again, then for its second page; None when it is to be taken.
