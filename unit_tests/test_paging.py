@@ -213,7 +213,7 @@ def test_ties_in_changing_order_are_read_until_all_came() -> None:
         assert bool(lacking) == outcome.end.may_lack_rows
         assert outcome.end.order_changed
         assert outcome.readings <= 8
-        assert api.requests <= 8 * 5
+        assert api.requests <= 8 * 6
 
 
 def test_the_newest_rows_vanish_while_the_list_is_read() -> None:
@@ -386,3 +386,71 @@ def test_a_step_changes_no_page() -> None:
     copy = Page(tuple(page.keys), tuple(dict(row) for row in page.rows if row), 3)
     Paginator(1000).take(page)
     assert page == copy
+
+
+# ------------------------------------------------------------------------------------ what a hostile tester has found
+
+
+def test_rows_that_are_hidden_after_paging_are_no_reason_for_doubt() -> None:
+    api = ChangingList(0, 3000, hidden=50)
+    outcome, _ = judged(api, size=1000)
+    assert outcome.end
+    assert not outcome.end.may_lack_rows
+    assert outcome.end.position == outcome.end.seen == 2940
+    assert outcome.end.total_is_wrong
+
+
+def equal(api: ChangingList, *ids: int) -> ChangingList:
+    """Rows without a key of their own, which are alike."""
+    page_of = api._page
+
+    def page(request: Request) -> Page:
+        page = page_of(request)
+        keys = ["#same" if int(key) in ids else key for key in page.keys]
+        return Page(keys, page.rows, page.total, page.limit, page.status)
+
+    api._page = page  # type: ignore[method-assign]
+    return api
+
+
+@pytest.mark.parametrize("ids", [(99, 100, 101), (50, 450), (100, 101), tuple(range(1, 500, 7))])
+def test_equal_rows_without_a_key_are_no_change_of_order(ids: tuple[int, ...]) -> None:
+    api = equal(ChangingList(0, 500), *ids)
+    outcome = read(api, SIZE)
+    assert outcome.is_silent, outcome
+    assert outcome.readings == 1
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("ties", [0, 2600])
+@pytest.mark.parametrize("largest", [100, 50])
+def test_a_reading_of_many_pages_is_resumed_or_begun_anew(newest_first: bool, ties: int, largest: int) -> None:
+    api = ChangingList(0, 2600, newest_first=newest_first, ties=ties, largest=largest)
+    outcome, lacking = judged(api, die_after=24)
+    assert outcome.is_silent
+    assert not lacking
+    if not ties:
+        assert len(outcome.emitted) <= 2601
+
+
+def test_a_position_far_behind_the_list_starts_anew() -> None:
+    api = ChangingList(0, 500)
+    paginator = Paginator(SIZE, {"position": 10**15, "keys": ["x"]}, date_field="date")
+    rows: list[Any] = []
+    while not (step := paginator.take(api.get(paginator.request))).end:
+        assert not step.failure
+        rows += step.rows
+    assert len(rows) + len(step.rows) == 500
+
+
+@pytest.mark.parametrize("total", ["exact", "none"])
+def test_an_api_that_knows_no_pages_gives_everything_at_once(total: str) -> None:
+    class Everything(ChangingList):
+        def _page(self, request: Request) -> Page:
+            return super()._page(Request(1, 5000))
+
+    for count in (0, 15, 1000, 1001, 2500):
+        api = Everything(0, count, total=total, largest=5000)
+        outcome, lacking = judged(api, size=1000)
+        assert outcome.end, (count, outcome)
+        assert not lacking

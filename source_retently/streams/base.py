@@ -65,6 +65,7 @@ class RetentlyStream(HttpStream, ABC):
         self._context = context or HttpContext()
         self._has_oauth = isinstance(authenticator, OAuthAuthenticator)
         self._state_manager: Any = None
+        self._sync_id = 0
         self._unknown: set[str] = set()
         self._unfit: set[str] = set()
         super().__init__(authenticator, api_budget=self._context.budget)
@@ -166,6 +167,10 @@ class RetentlyStream(HttpStream, ABC):
     def fill_in(self, row: Row, parent: Row) -> None:
         """Adds what the API leaves out of a row; `parent` is the row that a request was about, else empty."""
 
+    def has_own_key(self, row: Row) -> bool:
+        """Whether the API gave the row a key."""
+        return bool(row.get(self.primary_key))
+
     def set_primary_key(self, row: Row) -> None:
         """Gives the row a key where the API gave it none: a hash of the whole row."""
         if not row.get(self.primary_key):
@@ -195,13 +200,21 @@ class RetentlyStream(HttpStream, ABC):
         self._state_manager = state_manager
         sync_id = configured_stream.sync_id or 0
         is_full = configured_stream.sync_mode == SyncMode.full_refresh and sync_id > 1
-        if not (is_full and stream_state.get(SYNC_ID) == sync_id):
+        self._sync_id = sync_id if is_full else 0
+        is_done = is_full and stream_state.get(SYNC_ID) == sync_id and "keys" not in stream_state
+        if not is_done:
+            self._forget_other_syncs()
             yield from super().read(configured_stream, logger, slice_logger, stream_state, state_manager, internal_config)
         else:
             self.logger.info(f"{self.name}: an earlier attempt of this sync has read all of it.")
         if is_full and state_manager and self.name not in (self._context.skipped or ()):
             state = self.state or FULL_REFRESH_COMPLETE_STATE
             yield self._checkpoint_state({**state, SYNC_ID: sync_id}, state_manager)
+
+    def _forget_other_syncs(self) -> None:
+        """Drops the position of an unfinished full refresh that was another sync's: its rows are not in this one's."""
+        if self.state.get(SYNC_ID, 0) != self._sync_id:
+            self.state = {}
 
     @property
     def state(self) -> MutableMapping[str, Any]:

@@ -28,14 +28,18 @@ class Reading:
     """The newest date of a row that was emitted and is not later than that."""
     has_undated_rows: bool = False
     """Whether a row had no date to be filtered by."""
+    sync: str = "incremental"
+    """Which syncs may go on with it: incremental ones, or the attempts of one full refresh."""
 
-    @classmethod
-    def resumed(cls, unfinished: Mapping[str, Any], asked_from: str | None) -> "Reading | None":
-        """The reading that an earlier sync did not finish; None where it asked for other rows."""
-        started = unfinished.get("started")
-        if not (isinstance(started, str) and started and unfinished.get("keys")) or unfinished.get("asked_from") != asked_from:
+    def resumed(self, unfinished: Mapping[str, Any]) -> "Reading | None":
+        """The reading that an earlier sync did not finish; None where it was of another kind, or asked for other rows."""
+        started, newest = unfinished.get("started"), unfinished.get("newest")
+        is_same = (unfinished.get("asked_from"), unfinished.get("sync")) == (self.asked_from, self.sync)
+        if not (is_same and unfinished.get("keys") and _is_date(started) and (newest == "" or _is_date(newest))):
             return None
-        return cls(asked_from, started, str(unfinished.get("newest", "")), bool(unfinished.get("has_undated_rows")))
+        return replace(
+            self, started=str(started), newest=str(newest), has_undated_rows=unfinished.get("has_undated_rows") is True
+        )
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,11 @@ class Cursor:
         :param repeated: whether the list would have been read again if its order had changed
         """
         undated = reading.started if reading.has_undated_rows else None
+        # A date of the future, from a state, would hide all changes until then.
+        before = min(self.date, reading.started) if self.date else ""
         return replace(
             self,
-            date=self.date if end.may_lack_rows else max(self.date or "", date or "") or None,
+            date=self.date if end.may_lack_rows else max(before, date or "") or None,
             unfinished=None,
             undated_read=self.undated_read if reading.asked_from else undated,
             order_changed=reading.started
@@ -120,6 +126,14 @@ def is_due(last: str | None, now: datetime) -> bool:
         return last is None or not now - REMEMBERED_FOR < date_of(last) <= now + REMEMBERED_FOR
     except ValueError:
         return True
+
+
+def _is_date(value: Any) -> bool:
+    """Whether a value is a date as `date_text` writes it."""
+    try:
+        return isinstance(value, str) and len(value) == 24 and utc(value) == value
+    except Unfit:
+        return False
 
 
 def _text(value: Any) -> str | None:

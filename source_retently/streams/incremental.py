@@ -43,6 +43,7 @@ class IncrementalStream(PagedStream, ABC):
         self._cursor = Cursor()
         self._reading = Reading()
         self._start: str | None = None
+        self._has_state = False
 
     # ------------------------------------------------------------------------------------------------------ the state
 
@@ -53,6 +54,7 @@ class IncrementalStream(PagedStream, ABC):
     @state.setter
     def state(self, value: MutableMapping[str, Any]) -> None:
         field = str(self.cursor_field)
+        self._has_state = bool(value)
         try:
             self._set_cursor(Cursor.of(value, field, _now()))
         except ValueError:
@@ -78,8 +80,10 @@ class IncrementalStream(PagedStream, ABC):
                 f"{self.name}: some rows have no {self.cursor_field}, so the list is read without dates once a day."
             )
             asked_from = None
-        reading = Reading.resumed(self._cursor.unfinished or {}, asked_from)
-        self._reading = reading or Reading(asked_from)
+        sync = "incremental" if sync_mode == SyncMode.incremental else f"full refresh {self._sync_id}"
+        fresh = Reading(asked_from, sync=sync)
+        reading = fresh.resumed(self._cursor.unfinished or {})
+        self._reading = reading or fresh
         if reading is None:
             self._set_cursor(replace(self._cursor, unfinished=None))
         yield _bounds(asked_from)
@@ -92,7 +96,7 @@ class IncrementalStream(PagedStream, ABC):
             return start
         try:
             margin = window.lookback if self.filters_by_date else CHANGE_MARGIN
-            return max(date_text(date_of(self._cursor.date) - margin), start or "")
+            return max(date_text(min(date_of(self._cursor.date), _now()) - margin), start or "")
         except OverflowError:
             return start
 
@@ -130,9 +134,13 @@ class IncrementalStream(PagedStream, ABC):
             self._end(step.end)
         elif self._paginator:
             self._set_cursor(self._cursor.after_page(self._paginator.saved, self._reading))
+            self._has_state = True
             if self._state_manager:
                 # With each page, whether it had rows to emit or not: platforms end a source that is silent for too long.
                 yield self._checkpoint_state(self._state, self._state_manager)  # type: ignore[misc]
+
+    def _forget_other_syncs(self) -> None:
+        """Nothing to do: a reading says itself which syncs may go on with it."""
 
     def date_of(self, row: Row) -> str | None:
         """The place of a row in the order of the cursor; None where it has no date."""
@@ -144,6 +152,9 @@ class IncrementalStream(PagedStream, ABC):
         date = self._reading.newest if self.filters_by_date else self._reading.started
         repeated = self.most_readings > 1
         self._set_cursor(self._cursor.after_end(date, end, self._reading, repeated=repeated))
+        if self._has_state and not self._state:
+            # The CDK emits no empty state, so the last one would be that of an unfinished reading.
+            self._state = {str(self.cursor_field): None}
 
     def _warn_wrong_total(self, end: End) -> None:
         if self._cursor.is_news(end):

@@ -16,6 +16,7 @@ from source_retently.answers import failure
 from source_retently.http import PageRefused
 from source_retently.streams.base import (
     NO_CONTENT,
+    SYNC_ID,
     Fetched,
     Records,
     RetentlyStream,
@@ -24,7 +25,7 @@ from source_retently.streams.base import (
     value_at,
     without_body,
 )
-from source_retently.streams.paging import End, Page, Paginator, Request, Step
+from source_retently.streams.paging import MADE_KEY, End, Page, Paginator, Request, Step
 from source_retently.streams.prefetch import Prefetch
 from source_retently.streams.progress import Progress
 
@@ -55,6 +56,7 @@ class PagedStream(RetentlyStream, ABC):
         self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
     ) -> Fetched:
         paginator, prefetch = self._paginator, self._prefetch
+        next_page_token = {name: value for name, value in (next_page_token or {}).items() if name != SYNC_ID} or None
         if paginator is None or prefetch is None or next_page_token is None or next_page_token != paginator.saved:
             paginator = self._begin(next_page_token)
             prefetch = self._prefetch = Prefetch(partial(self._fetch, stream_slice, stream_state))
@@ -120,7 +122,9 @@ class PagedStream(RetentlyStream, ABC):
 
     def next_page(self, response: requests.Response) -> Token:
         """The token of the page after this one; None after the last."""
-        return None if self._step.end or self._paginator is None else self._paginator.saved
+        if self._step.end or self._paginator is None:
+            return None
+        return {**self._paginator.saved, **({SYNC_ID: self._sync_id} if self._sync_id else {})}
 
     def emit(self, step: Step, response: requests.Response) -> Records:
         """What to emit of a step."""
@@ -132,8 +136,9 @@ class PagedStream(RetentlyStream, ABC):
         body = self.body_of(response)
         keys, rows = [], []
         for item in self.rows_in(body) or []:
+            mark = "" if isinstance(item, dict) and self.has_own_key(item) else MADE_KEY
             row = self.prepare(item, {})
-            keys.append(stable_hash(item) if row is None else str(row[self.primary_key]))
+            keys.append(mark + (stable_hash(item) if row is None else str(row[self.primary_key])))
             rows.append(row)
         return Page(keys, rows, paging_number(body, "total"), paging_number(body, "limit"))
 
@@ -146,8 +151,9 @@ class PagedStream(RetentlyStream, ABC):
         """Says how the reading ended."""
         if end.may_lack_rows:
             self.logger.warning(
-                f"{self.name}: the API changed the order of rows while they were read; {end.seen:,} of {end.position:,} "
-                "records came, and the others will be looked for in later syncs."
+                f"{self.name}: {end.seen:,} of {end.position:,} records came, because the API "
+                f"{'changed the order of rows' if end.order_changed else 'moved rows'} while they were read; "
+                "the others will be looked for in later syncs."
             )
         elif end.total_is_wrong:
             self._warn_wrong_total(end)
@@ -169,7 +175,6 @@ def api_time(response: requests.Response) -> datetime:
     """When a request was made, by the server's clock where it says so; never later than that."""
     try:
         answered = parsedate_to_datetime(response.headers["Date"])
-        answered = answered.replace(tzinfo=answered.tzinfo or timezone.utc)
-    except (KeyError, TypeError, ValueError):
-        answered = datetime.now(timezone.utc)
-    return answered - response.elapsed
+        return answered.replace(tzinfo=answered.tzinfo or timezone.utc).astimezone(timezone.utc) - response.elapsed
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return datetime.now(timezone.utc) - response.elapsed

@@ -30,6 +30,8 @@ SMALLEST_PAGE = 20
 """Rows a page where no limit is given (reference 1.7)."""
 PAGE_SIZES = (LARGEST_PAGE, 500, SAFE_PAGE, SMALLEST_PAGE)
 """The largest page becomes the next smaller of these where the API can't serve it in time."""
+MADE_KEY = "#"
+"""How a key begins that was made of what the row holds, because the API gave none: equal rows have equal ones."""
 REMEMBERED_KEYS = 20
 """Keys of the last page that a state holds."""
 MOST_READINGS = 8
@@ -146,6 +148,9 @@ class Paginator:
         :param most_readings: how often a list whose order changes is read, at the most
         """
         self._size = size
+        clamp = (saved or {}).get("size")
+        self._clamp = clamp if type(clamp) is int and 3 <= clamp < size else None  # rows of the largest page that the API gives
+        self._size = self._clamp or size
         self._date_field = date_field
         self._most_readings = most_readings
         self._anchors, self._position = _anchors_in(saved)
@@ -162,7 +167,9 @@ class Paginator:
         self._stale = 0
         self._is_catching_up = False
         self._one_size = self._tries_one_size = False
+        self._ignores_limit = False
         self._overlaps = True
+        self._was_short = self._has_hidden_rows = False
         self._total_too_small = False
         self._empty_first_pages = 0
         self._first_of_list: int | None = None
@@ -181,7 +188,7 @@ class Paginator:
 
     @property
     def saved(self) -> dict[str, Any]:
-        """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `order_changes`."""
+        """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
         return self._saved
 
     @property
@@ -223,13 +230,13 @@ class Paginator:
         self._requests += 1
         self._foresees = False
         lists = 2 * self._readings * len(self._seen) / max(1, self._size // 2)
-        if self._requests - self._last_unseen > 20 + lists:
+        if not self._anchors and self._requests - self._last_unseen > 20 + lists:
             return Step(failure="the API gave no unseen row in more requests than its whole list takes twice")
         if page.status == 504:
             self._size = next(size for size in PAGE_SIZES if size < self.request.limit)
             return self._ask(f"the API can't serve pages of {self.request.limit} rows in time, asking for {self._size}")
         if page.status == 400 and self.request.number == 1:
-            self._size = SAFE_PAGE
+            self._size = self._clamp = SAFE_PAGE
             return self._ask(f"the API refuses pages of {self.request.limit} rows, asking for {SAFE_PAGE}")
         limit = self._effective_limit(page)
         begin = (self.request.number - 1) * limit
@@ -242,7 +249,7 @@ class Paginator:
         else:
             is_first = self.request.number == 1
             step = self._check_first_page(keys) if is_first else self._check_first_row(page, keys, begin, limit)
-        return step or self._check_early_page(keys) or self._accept(page, keys, begin, limit)
+        return step or self._check_early_page(page, keys) or self._accept(page, keys, begin, limit)
 
     def _check_first_row(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
         """What to do where a page does not begin with a known row; None when it does, and is to be taken."""
@@ -253,7 +260,8 @@ class Paginator:
         if page.status == 400 and not self._one_size and not self._tries_one_size and self.request.limit != self._size:
             self._tries_one_size = True
             return self._ask("the API refuses a page, trying one of the largest size")
-        if len(keys) > self.request.limit and (self._total is None or self._total <= len(keys)) and self._seen.issuperset(keys):
+        gives_all = self._ignores_limit and (self._total is None or self._total <= len(keys))
+        if gives_all and self._seen.issuperset(keys):
             return self._finish(self._total)  # the API knows no pages, and gives everything at once
         if begin >= self._position:
             is_past_end = not keys or (self._total is not None and begin >= self._total and self._seen.issuperset(keys))
@@ -272,16 +280,17 @@ class Paginator:
 
     def _check_first_page(self, keys: list[int]) -> Step | None:
         """After a step back to page 1, nothing proves that it is the list's first; so it has to come twice."""
-        if not self._seen or keys[0] in self._seen or self._order_changed or self._first_of_list == keys[0]:
+        is_known = not self._back or keys[0] in self._seen or self._order_changed
+        if not self._seen or is_known or self._first_of_list == keys[0]:
             return None
         self._first_of_list = keys[0]
         return Step(event="the API gave a first page that begins with an unknown row, asking again")
 
-    def _check_early_page(self, keys: list[int]) -> Step | None:
+    def _check_early_page(self, page: Page, keys: list[int]) -> Step | None:
         """A page that was fetched before the one in front of it may show rows deleted since, among known ones."""
         if self.request not in self._early:
             return None
-        unseen = [key not in self._seen for key in keys]
+        unseen = [key not in self._seen for key, text in zip(keys, page.keys, strict=True) if text[:1] != MADE_KEY]
         if True not in unseen or all(unseen[unseen.index(True) :]):
             return None
         return Step(event="a page that was fetched early shows deleted rows, asking again")
@@ -318,8 +327,11 @@ class Paginator:
             if self._pages == 1 and total is not None:
                 return Step(rows, event=f"the API counts {total:,} rows but gave {len(keys):,}, asking again")
             # Perhaps the API gives no more at once. Pages of fewer than 3 rows can't overlap.
-            self._size = max(len(keys), 3)
+            self._size = self._clamp = max(len(keys), 3)
             return self._ask(rows=rows)
+        # A list that goes on behind a page that came short hides rows: it takes them out after paging.
+        self._has_hidden_rows |= self._was_short and bool(unseen)
+        self._was_short = is_short
         self._is_catching_up = (self._is_catching_up or was_back) and not unseen
         if not (unseen or is_short or self._is_catching_up) and self.request.number > 1 and self._readings == 1:
             self._stale += 1
@@ -361,7 +373,9 @@ class Paginator:
         first = found
         if self._anchor_date and not is_past_end:
             # Rows of one date may be in another order now, so all of them are read once more.
-            first = next((i for i, date in enumerate(dates) if date >= self._anchor_date), len(dates))
+            is_falling = self._is_newest_first(page)
+            is_before = [date > self._anchor_date if is_falling else date < self._anchor_date for date in dates]
+            first = is_before.index(False) if False in is_before else len(dates)
             self._back = 0
         if first > 0:
             self._seen.update(keys[:first])
@@ -383,8 +397,9 @@ class Paginator:
             return self._ask("the API changed the order of rows while they were read, reading the list again", rows)
         seen = self._uncounted + len(self._seen)
         is_proved = not self._total_moved and self._first_total == len(self._seen)
-        may_lack_rows = seen < self._position or (self._order_changed and not is_proved)
-        return Step(rows, End(self._position, seen, total, self._order_changed, may_lack_rows, self._overlaps))
+        position = min(self._position, seen) if self._has_hidden_rows else self._position
+        may_lack_rows = seen < position or (self._order_changed and not is_proved)
+        return Step(rows, End(position, seen, total, self._order_changed, may_lack_rows, self._overlaps))
 
     def _ask(self, event: str = "", rows: Sequence[Row] = ()) -> Step:
         self.request = self._next_request()
@@ -406,9 +421,9 @@ class Paginator:
         is_clamp = page.limit is not None and 0 < page.limit == count < asked and count >= self._largest
         self._largest = max(self._largest, count)
         if is_clamp:
-            self._size = min(self._size, count)
+            self._size = self._clamp = min(self._size, count)
         if count > asked:
-            self._one_size, self._size = True, count
+            self._ignores_limit, self._one_size, self._size = True, True, count
         return count if is_clamp or count > asked else asked
 
     def _note_total(self, page: Page) -> None:
@@ -420,19 +435,21 @@ class Paginator:
     def _unseen(self, page: Page, keys: list[int], begin: int, *, is_behind: bool) -> dict[int, Row | None]:
         """The rows that were not seen before, each once: the last of several with one key, in the place of the first."""
         latest: dict[int, Row | None] = {}
-        known_first = 0
-        for key, row in zip(keys, page.rows, strict=True):
+        is_in_order = self._readings == 1 and not (is_behind or self._is_catching_up)
+        came_in = is_in_order and self._pages > 0 and self._is_newest_first(page)
+        for i, (key, row) in enumerate(zip(keys, page.rows, strict=True)):
             if key in latest:
                 self._uncounted += 1  # two rows with one key on one page are two
             elif key in self._seen:
-                known_first += not latest
-                self._order_changed |= bool(latest)
-                self._order_changes_now |= bool(latest)
+                # Behind what was read, a known key is that of another row, or new rows have come in before this page.
+                is_other = page.keys[i].startswith(MADE_KEY) or (i > 0 and key == keys[i - 1])
+                is_behind_position = is_in_order and begin + i >= self._position
+                self._uncounted += is_behind_position and (is_other or (came_in and not latest))
+                changes = bool(latest) and not is_other
+                self._order_changed |= changes
+                self._order_changes_now |= changes
                 continue
             latest[key] = row
-        is_in_order = self._readings == 1 and not (is_behind or self._is_catching_up)
-        if self._pages and is_in_order and self._is_newest_first(page):
-            self._uncounted += max(0, known_first - (self._position - begin))  # new rows came in before this page
         self._seen.update(latest)
         if latest:
             self._last_unseen = self._requests
@@ -448,7 +465,8 @@ class Paginator:
     def _move_to(self, page: Page, position: int) -> None:
         self._position = position
         changes = {"order_changes": True} if self._order_changed else {}
-        self._saved = {"position": position, "keys": list(page.keys[-REMEMBERED_KEYS:]), **changes}
+        clamp = {"size": self._clamp} if self._clamp else {}
+        self._saved = {"position": position, "keys": list(page.keys[-REMEMBERED_KEYS:]), **clamp, **changes}
 
 
 def _anchors_in(saved: Mapping[str, Any] | None) -> tuple[frozenset[str], int]:

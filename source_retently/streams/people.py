@@ -29,6 +29,7 @@ class Customers(IncrementalStream):
 
     _has_updated_dates: bool | None = None
     """Whether a row of this reading says when it was updated; None before the first row."""
+    _is_resumed = False
 
     def path(self, **_: Any) -> str:
         return "nps/customers"
@@ -41,6 +42,7 @@ class Customers(IncrementalStream):
 
     def _begin(self, saved: Token) -> Any:
         self._has_updated_dates = None
+        self._is_resumed = bool(self._cursor.unfinished)  # what the first part has shown is not known
         if self._cursor.lacks_updated_date:
             self.logger.info(f"{self.name}: no customer has an updatedDate, so all are emitted in each sync.")
         return super()._begin(saved)
@@ -63,7 +65,8 @@ class Customers(IncrementalStream):
 
     def _end(self, end: End) -> None:
         super()._end(end)
-        if self._has_updated_dates is not None:
+        is_known = self._has_updated_dates is not None and (self._has_updated_dates or not self._is_resumed)
+        if is_known:
             self._set_cursor(replace(self._cursor, lacks_updated_date=not self._has_updated_dates))
 
 
@@ -103,8 +106,8 @@ class SuppressedDomains(SingleResponseStream):
 
 def _dates_in(value: Any) -> Iterator[str]:
     """Every date in a value of unknown shape, as text of 24 characters."""
-    if isinstance(value, dict):
-        for inner in value.values():
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
             yield from _dates_in(inner)
     elif isinstance(value, str):
         try:

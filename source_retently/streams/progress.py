@@ -50,4 +50,6 @@ class Progress:
         """Says that the list was read to its end; the last line of a stream."""
         of_total = f" of {end.total:,}" if end.total is not None else ""
         doubt = "" if end.overlaps else "; completeness is not proved, since the API takes pages of one size only"
-        self._logger.info(f"{self._stream}: {end.position:,}{of_total} records, read to the end{doubt}")
+        doubt = "; rows may be missing" if end.may_lack_rows else doubt
+        count = end.seen if end.may_lack_rows else end.position
+        self._logger.info(f"{self._stream}: {count:,}{of_total} records, read to the end{doubt}")

@@ -49,6 +49,9 @@ class Outbox(IncrementalStream):
     def next_page_token(self, response: requests.Response) -> Token:
         return self.next_page(response)
 
+    def has_own_key(self, row: Row) -> bool:
+        return bool(row.get("surveyId"))
+
     def set_primary_key(self, row: Row) -> None:
         names = self.never_changing if row.get("customerId") else ("email", *self.never_changing[1:])
         stable = {name: row[name] for name in names if row.get(name)}
