@@ -40,9 +40,11 @@ OCCASIONS: tuple[tuple[str, Meaning], ...] = (
     ("proxy's address is none", answers.meaning_of_exception(requests.exceptions.InvalidProxyURL())),
 )
 RETRIES = {
-    answers.meaning_of_status(400): "with 100 rows a page, or a page back at the end of a list",
+    answers.meaning_of_status(400): "page 1 with 100 rows; a later page is the end of the list, or asked for in another way",
     answers.meaning_of_status(403): "no; the stream is skipped",
-    answers.meaning_of_status(404): "no; the stream is skipped",
+    answers.meaning_of_status(404): "page 1: no; the stream is skipped. A later page: as for 400",
+    answers.meaning_of_status(503): "for 5 minutes; after two 504s with fewer rows",
+    answers.meaning_of_exception(requests.exceptions.ReadTimeout()): "for 5 minutes; after two time-outs with fewer rows",
     answers.meaning_of_status(401, oauth=True): "once, with a new token",
     answers.meaning_of_status(429): "as the answer says, else after a minute; until 10 minutes without a success",
 }
