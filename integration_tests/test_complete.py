@@ -71,7 +71,7 @@ def test_a_page_that_is_wrong_for_a_while(call: Connector, own: SandboxProcess, 
     assert not warnings(run)
 
 
-PATHS = ("nps/customers", "companies", "feedback", "nps/outbox")
+PATHS = ("customers", "companies", "feedback", "outbox")
 
 
 @pytest.mark.parametrize("fault", [{"fault": "empty", "page": 3}, {"fault": "served", "page_served": 1, "page": 2}])
@@ -132,7 +132,7 @@ def test_ties_in_changing_order(call: Connector) -> None:
         assert ("updatedDate" in cursor(run, "customers")) == (not lacking)
         own.do({"reset": True})
         call("read", own, catalog=catalog_of("customers"), config=config(own), state=run.last_states())
-        assert own.stats()["requests"]["nps/customers"] <= 10  # once a day it is read several times
+        assert own.stats()["requests"]["customers"] <= 10  # once a day it is read several times
 
 
 # ------------------------------------------------------------------------------------- 6, 7, 10: rows that come and go
@@ -307,13 +307,13 @@ def test_a_state_goes_out_with_each_page_whether_or_not_a_row_is_new(call: Conne
     again = call("read", own, catalog=catalog_of("customers"), config=config(own), state=first.last_states())
     assert not again.records("customers")
     assert len(again.of("STATE")) == 6
-    own.do({"fault": "401", "path": "nps/customers", "page": 5})
+    own.do({"fault": "401", "path": "customers", "page": 5})
     killed = call("read", own, catalog=catalog_of("customers"), config=config(own), state=first.last_states())
     assert killed.code == 1
     own.do({"faults": {"rate": 0}}, {"reset": True})
     resumed = call("read", own, catalog=catalog_of("customers"), config=config(own), state=killed.last_states())
     assert resumed.code == 0
-    assert own.stats()["requests"] == {"nps/customers": 2}
+    assert own.stats()["requests"] == {"customers": 2}
 
 
 # ---------------------------------------------------------------------------------------------- 16: attempts of one sync

@@ -114,7 +114,7 @@ def test_a_passing_fault_on_any_stream_page_and_try_is_survived(call: Connector,
     # Of a score "no data" is an answer.
     paths = [path for path in PATHS.values() if fault != "null" or not path.endswith("/score")]
     own.do({"faults": {"rate": 0}}, *({"fault": fault, "path": path, "times": tries} for path in paths))
-    own.do(*({"fault": fault, "path": path, "page": 3} for path in ("nps/customers", "feedback", "nps/outbox")))
+    own.do(*({"fault": fault, "path": path, "page": 3} for path in ("customers", "feedback", "outbox")))
     patience = Patience(connect=2, read=0.6, answer=0.8, retry=30, rate_limit=30)
     run = call("read", own, config={**own.config, "_page_size": 10}, patience=patience, waits=False)
     assert run.code == 0, run.sentence

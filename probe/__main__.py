@@ -46,7 +46,8 @@ def examine(config: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(credentials, TokenCredentials):
         raise ConfigError("The probe takes an API key, not an OAuth application: put api_key into the configuration.")
     api = Api(credentials.api_key)
-    if api.get("nps/customers", limit=1).status in (401, 403):
+    api.find_paths()
+    if api.get(api.streams["customers"].path(), limit=1).status in (401, 403):
         raise ConfigError("Retently does not accept the API key: correct it.")
     probe = Probe(api)
     findings = [asdict(finding) for finding in probe.findings()]

@@ -58,11 +58,17 @@ class Api:
         """One answer; an exception of requests where there is none."""
         return self._send(self._session, path, params)
 
+    def find_paths(self) -> None:
+        """Asks for the lists that may be at an older path, and remembers where they are."""
+        for stream in self.streams.values():
+            if stream.old_path and self.get(stream.path(), limit=1).status == 404:
+                stream.uses_old_path = True
+
     def get_signed(self, header: str) -> Answer:
         """One customer, asked for with the key in a header of this name instead of the usual one."""
         with requests.Session() as session:
             session.headers[header] = self._key
-            return self._send(session, "nps/customers", {"limit": 1})
+            return self._send(session, self.streams["customers"].path(), {"limit": 1})
 
     def rows(self, stream: str, answer: Answer) -> list[dict[str, Any]]:
         """The rows of a stream's answer; none where it has not its shape."""

@@ -17,8 +17,8 @@ from source_retently.streams.scores import Score
 from source_retently.values import Unfit, date_of, date_text, utc
 
 UNDECIDED = "not decidable with this account's data"
-LISTS = {stream().name: stream().path() for stream in STREAMS if stream.is_paged}
-"""Where the API has the lists that come in pages."""
+PAGED = [stream().name for stream in STREAMS if stream.is_paged]
+"""The lists that come in pages."""
 SAMPLE = 200
 """Rows a stream that are looked at."""
 FAR_PAGE = 999_999
@@ -207,7 +207,8 @@ class Probe:
     def sort(self) -> list[Finding]:
         """Whether `sort` is honoured, for each list."""
         found = []
-        for stream, path in LISTS.items():
+        for stream in PAGED:
+            path = self.api.streams[stream].path()
             field = self.api.streams[stream].sort
             name = "sort" if stream == "feedback" else f"sort of {stream}"
             question = f"Is sort={field} of {stream} honoured?"
@@ -240,7 +241,7 @@ class Probe:
             if not self.rows(stream):
                 found.append(undecided(name, "14, 17", question, f"a row of {stream}"))
                 continue
-            answer = self.api.get(LISTS[stream], limit=1, startDate="2100-01-01T00:00:00Z")
+            answer = self.api.get(self.api.streams[stream].path(), limit=1, startDate="2100-01-01T00:00:00Z")
             is_honoured = answer.status == 200 and not self.api.rows(stream, answer)
             found.append(Finding(name, "14, 17", question, "honoured" if is_honoured else "ignored"))
         return found
@@ -252,8 +253,8 @@ class Probe:
             created, updated, email = _date(row.get("createdDate")), _date(row.get("updatedDate")), row.get("email")
             if created and updated and email and updated - created > timedelta(minutes=2):
                 between = date_text(created + (updated - created) / 2)[:19] + "Z"
-                answer = self.api.get(LISTS["customers"], limit=1, email=email, startDate=between)
-                if not self.api.rows("customers", self.api.get(LISTS["customers"], limit=1, email=email)):
+                answer = self.api.get(self.api.streams["customers"].path(), limit=1, email=email, startDate=between)
+                if not self.api.rows("customers", self.api.get(self.api.streams["customers"].path(), limit=1, email=email)):
                     break
                 return Finding(name, number, question, "updatedDate" if self.api.rows("customers", answer) else "createdDate")
         return undecided(name, number, question, "a customer with an address who was changed minutes after being made")
@@ -283,7 +284,9 @@ class Probe:
         question = "Are UNIX seconds taken for a date?"
         if not self.rows("feedback"):
             return undecided("unix_dates", "16", question, "a response")
-        answer = self.api.get(LISTS["feedback"], limit=1, startDate=int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()))
+        answer = self.api.get(
+            self.api.streams["feedback"].path(), limit=1, startDate=int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp())
+        )
         return Finding(
             "unix_dates", "16", question, "yes" if answer.status == 200 and not self.api.rows("feedback", answer) else "no"
         )
@@ -291,7 +294,7 @@ class Probe:
     def _has(self, row: dict[str, Any], **bounds: str) -> bool:
         """Whether a response is among those of its customer (or campaign) between dates."""
         narrow = {"customerId": row["customerId"]} if row.get("customerId") else {}
-        answer = self.api.get(LISTS["feedback"], limit=1000, sort="createdDate", **narrow, **bounds)
+        answer = self.api.get(self.api.streams["feedback"].path(), limit=1000, sort="createdDate", **narrow, **bounds)
         return any(other.get("id") == row.get("id") for other in self.api.rows("feedback", answer))
 
     # ------------------------------------------------------------------------------------------------------------- limits
@@ -311,7 +314,7 @@ class Probe:
     def totals(self) -> list[Finding]:
         """What the paging numbers are worth, and whether the order of rows holds."""
         rows, total = self.rows("feedback"), self.samples["feedback"].number("total")
-        again = self.api.get(LISTS["feedback"], limit=SAMPLE, sort="createdDate")
+        again = self.api.get(self.api.streams["feedback"].path(), limit=SAMPLE, sort="createdDate")
         question = "Does total agree with the rows?"
         if total is None:
             found = [undecided("total", "27", question, "paging numbers")]
@@ -391,13 +394,21 @@ class Probe:
             found.append(Finding(f"header {header}", "19", f"Does the header {header} carry the key?", works))
         return found
 
+    def list_paths(self) -> Finding:
+        answers = [self.api.get(path, limit=1).status for path in ("customers", "nps/customers")]
+        position = {(200, 200): "both", (200, 404): "new", (404, 200): "old"}.get((answers[0], answers[1]))
+        return Finding("list_paths", "31", "Which of /customers and /nps/customers is there?", position or f"HTTP {answers}")
+
     def paths(self) -> list[Finding]:
         """Which of the old and new paths answer."""
         return [
             Finding(
                 f"path {path}", "1.1", f"Does /{path} answer?", "yes" if self.api.get(path, limit=1).status == 200 else "no"
             )
-            for path in ("customers", "outbox", "nps/campaigns", "nps/templates", "nps/customers/response")
+            for path in (
+                *("outbox", "nps/outbox"),
+                *("nps/campaigns", "nps/templates", "nps/customers/response"),
+            )
         ]
 
 
@@ -430,6 +441,7 @@ QUESTIONS: tuple[Callable[[Probe], Finding | list[Finding]], ...] = (
     Probe.scores,
     Probe.updated_date,
     Probe.ping,
+    Probe.list_paths,
     Probe.paths,
 )
 

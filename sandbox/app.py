@@ -150,6 +150,10 @@ class Sandbox:
 
     async def _list(self, request: Request) -> Response:
         other = await self._admit(request)
+        path = request.url.path.removeprefix("/api/v2/")
+        hidden = {"new": ("nps/customers", "nps/outbox"), "old": ("customers", "outbox")}.get(self.switches.list_paths, ())
+        if path in hidden:
+            raise ApiError(404, "Not found")
         kind = PATHS[request.url.path.removeprefix("/api/v2")]
         query = request.query_params
         collection = self.store.collections[kind]

@@ -16,6 +16,8 @@ class Switches:
     """4: where the campaigns stand."""
     reports_as: Literal["list", "object"] = "list"
     """7: whether a single report comes without its list."""
+    list_paths: Literal["both", "new", "old"] = "both"
+    """31: whether customers and outbox are at these paths, or below nps/."""
     survey_id: Literal["sometimes", "always", "never"] = "sometimes"
     """8: whether rows of the outbox have a surveyId."""
     score_field: Literal["score", "nps"] = "score"

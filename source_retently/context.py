@@ -104,8 +104,8 @@ class HttpContext:
     window: Window = field(default_factory=Window)
     workers: int = 4
     """Pages of a stream that are fetched at the same time."""
-    skipped: set[str] | None = None
-    """Streams that were skipped because the account's plan lacks them; None where none may be."""
+    skipped: set[str] = field(default_factory=set)
+    """Streams that were skipped because the account's plan lacks them."""
     absent: set[str] = field(default_factory=set)
     """Streams of which the API said that there is nothing, which alone is no reason to fail."""
     nuls: Counter[str] = field(default_factory=Counter)

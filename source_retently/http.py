@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from threading import get_ident
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -35,6 +35,8 @@ from source_retently.context import HttpContext
 Answer = requests.Response | Exception | None
 
 
+MISSING_AFTER = 60.0
+"""Seconds after which an endpoint that an account may be without is missing, if a 404 that is not the API's own stays."""
 SMALLEST_PAGE = 20
 """Rows of a page that is never too heavy: then the server has another trouble."""
 
@@ -46,9 +48,20 @@ class PageRefused(AirbyteTracedException):
     The paginator may know another page to ask for, or the stream be skipped; where neither is so, this is the failure itself.
     """
 
-    def __init__(self, sentence: str, failure_type: FailureType, status: int) -> None:
+    def __init__(self, sentence: str, failure_type: FailureType, status: int, *, is_own: bool = True) -> None:
         super().__init__(message=sentence, internal_message=sentence, failure_type=failure_type)
         self.status = status
+        self.is_own = is_own
+        """Whether the API itself refused; else the path is unknown to its server."""
+
+
+class Refusals(NamedTuple):
+    """What a refusal (403 or 404) of a stream may mean."""
+
+    may_lack: bool = False
+    """Whether an account may be without the endpoint."""
+    has_other_path: Callable[[], bool] = lambda: False
+    """Whether the endpoint may be at another path, which was not tried yet."""
 
 
 class RetentlyErrorHandler(ErrorHandler):
@@ -61,12 +74,21 @@ class RetentlyErrorHandler(ErrorHandler):
     max_retries = 1_000_000
     max_time = 1_000_000
 
-    def __init__(self, stream: str, context: HttpContext, *, oauth: bool, is_expected: Callable[[Any], bool]) -> None:
+    def __init__(
+        self,
+        stream: str,
+        context: HttpContext,
+        *,
+        oauth: bool,
+        is_expected: Callable[[Any], bool],
+        refusals: Refusals | None = None,
+    ) -> None:
         """
-        :param stream: name of the stream, for the sentences
+        :param stream: name of the stream, for the messages
         :param oauth: whether a 401 may be mended by a new access token
-        :param is_expected: whether a parsed body has the shape of this stream's answers
+        :param is_expected: whether a parsed body has the shape of this stream's responses
         """
+        self._refusals = refusals or Refusals()
         self._stream = stream
         self._context = context
         self._oauth = oauth
@@ -94,11 +116,13 @@ class RetentlyErrorHandler(ErrorHandler):
         if (
             meaning.action is ResponseAction.FAIL
             or (isinstance(response, requests.Response) and self._is_new_token_refused(meaning, response))
-            or self._is_out_of_patience(meaning)
+            or self._is_out_of_patience(meaning, status)
         ):
             self._forget()
             failure_type = meaning.failure_type or FailureType.system_error
-            raise PageRefused(sentence, failure_type, status) if status in (400, 403, 404) else failure(sentence, failure_type)
+            if status in (400, 403, 404) and (meaning is not NOT_RETENTLY or (self._refusals.may_lack and status == 404)):
+                raise PageRefused(sentence, failure_type, status, is_own=meaning is not NOT_RETENTLY)
+            raise failure(sentence, failure_type)
         if self._is_too_heavy(response, status):
             self._forget()
             raise PageRefused(sentence, FailureType.transient_error, 504)
@@ -113,6 +137,8 @@ class RetentlyErrorHandler(ErrorHandler):
         if answer.history and self._is_elsewhere(answer.url):
             answer.close()
             return REDIRECTED, answer.history[0].status_code
+        if status in (403, 404) and not self._speaks_of_the_page(answer) and not self._is_the_apis_own(answer):
+            return NOT_RETENTLY, status
         if status != 200:
             answer.close()
             return meaning_of_status(status, oauth=self._oauth), status
@@ -130,6 +156,23 @@ class RetentlyErrorHandler(ErrorHandler):
         if isinstance(code, int) and 400 <= code < 600:
             return meaning_of_status(code, oauth=self._oauth), code
         return NOT_RETENTLY, status
+
+    def _speaks_of_the_page(self, response: requests.Response) -> bool:
+        """Whether a 404 is about the page asked for (or about a path that has another), whatever its body is."""
+        page = parse_qs(urlsplit(response.url or "").query).get("page", ["1"])[0]
+        return response.status_code == 404 and (page != "1" or self._refusals.has_other_path())
+
+    def _is_the_apis_own(self, response: requests.Response) -> bool:
+        """Whether a refusal is the API's: a JSON object with a message, and with the status as its code.
+
+        Anything else comes from a firewall, or from a balancer during a deployment, and passes.
+        """
+        try:
+            receive(response, self._context.patience.answer)
+            body = payload(response)
+        except (requests.RequestException, ValueError):
+            return False
+        return isinstance(body, dict) and "message" in body and body.get("code") == response.status_code
 
     def _is_elsewhere(self, url: str | None) -> bool:
         """Whether a redirect has led to another host."""
@@ -167,14 +210,17 @@ class RetentlyErrorHandler(ErrorHandler):
         self._failing_since.pop(get_ident(), None)
         self._timed_out.pop(get_ident(), None)
 
-    def _is_out_of_patience(self, meaning: Meaning) -> bool:
+    def _is_out_of_patience(self, meaning: Meaning, status: int | None) -> bool:
         if meaning.action is ResponseAction.REFRESH_TOKEN_THEN_RETRY:
             return False  # the CDK refreshes once a request and then gives up by itself
         now = time.monotonic()
         since = self._failing_since.setdefault(get_ident(), now)
         if meaning.action is ResponseAction.RATE_LIMITED:
             return now - max(since, self._context.budget.last_success) >= self._context.patience.rate_limit
-        return now - min(since, self._too_heavy_since or since) >= self._context.patience.retry
+        longest = self._context.patience.retry
+        if status == 404 and self._refusals.may_lack:
+            longest = min(longest, MISSING_AFTER)
+        return now - min(since, self._too_heavy_since or since) >= longest
 
 
 def _origin(url: str) -> tuple[str | None, int | None]:

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -80,7 +79,7 @@ class SourceRetently(AbstractSource):
         """Reads one customer, which an account may have none of."""
         try:
             auth, context = self._prepare(config, CHECK_PATIENCE)
-            customers = Customers(auth, replace(context, skipped=None))
+            customers = Customers(auth, context)
             customers.page_size = 1
             customers.fetch_first_page()
         except AirbyteTracedException as error:

@@ -20,6 +20,11 @@ KEY = "k3y-of-the-test"
 CONFIG = {"credentials": {"auth_type": "Token", "api_key": KEY}}
 
 
+def refusal(status: int) -> dict[str, Any]:
+    """The body of a refusal that is the API's own."""
+    return {"message": "Refused.", "code": status, "data": None}
+
+
 @pytest.fixture(autouse=True)
 def _default_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(BASE_URL_VARIABLE, raising=False)

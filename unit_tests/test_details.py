@@ -12,7 +12,7 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 from airbyte_cdk.test.state_builder import StateBuilder
 
 from source_retently import SourceRetently
-from unit_tests.conftest import API, CONFIG
+from unit_tests.conftest import API, CONFIG, refusal
 
 GROUPS = {
     "success": True,
@@ -90,7 +90,7 @@ def test_details_are_read_again_with_the_state_of_the_last_sync(api: responses.R
 
 def test_what_is_gone_meanwhile_is_left_out(api: responses.RequestsMock) -> None:
     api.get(f"{API}templates", json={"templates": [{"id": "t1"}, {"id": "t2"}]})
-    api.get(f"{API}templates/t1", status=404)
+    api.get(f"{API}templates/t1", status=404, json=refusal(404))
     api.get(f"{API}templates/t2", json={"data": {"name": "Two"}})
     output = sync("template_details")
     assert records(output, "template_details") == [{"id": "t2", "name": "Two"}]
@@ -99,7 +99,7 @@ def test_what_is_gone_meanwhile_is_left_out(api: responses.RequestsMock) -> None
 
 def test_details_that_the_plan_lacks_are_asked_for_once(api: responses.RequestsMock) -> None:
     api.get(f"{API}templates", json={"templates": [{"id": "t1"}, {"id": "t2"}]})
-    api.get(f"{API}templates/t1", status=403)
+    api.get(f"{API}templates/t1", status=403, json=refusal(403))
     output = sync("templates", "template_details")
     assert len(warnings(output)) == 1
     assert len(api.calls) == 2
@@ -108,7 +108,7 @@ def test_details_that_the_plan_lacks_are_asked_for_once(api: responses.RequestsM
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_details_of_a_stream_that_is_skipped_are_skipped(api: responses.RequestsMock, status: int) -> None:
-    api.get(f"{API}trends", status=status)
+    api.get(f"{API}trends", status=status, json=refusal(status))
     output = sync("trends", fails=True)
     assert "trends is skipped, since trend_groups is." in warnings(output)
     assert "every stream of the connection" in output.errors[-1].trace.error.message  # type: ignore[union-attr,operator]
@@ -123,7 +123,7 @@ def test_a_parent_that_fails_fails_its_details(api: responses.RequestsMock) -> N
 @pytest.mark.parametrize(
     ("answer", "rows"),
     [
-        ({"status": 404}, 0),
+        ({"status": 404, "json": refusal(404)}, 0),
         ({"json": {"code": 200, "data": None}}, 0),
         ({"json": {"code": 200, "data": {}}}, 0),
         ({"json": {"code": 200, "data": []}}, 0),

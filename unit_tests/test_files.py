@@ -107,7 +107,7 @@ def test_no_state_is_a_state(tmp_path: Path, held: str) -> None:
 
 
 def test_a_byte_order_mark_does_no_harm(api: responses.RequestsMock, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    api.get(f"{API}nps/customers", json={"data": {"subscribers": []}})
+    api.get(f"{API}customers", json={"data": {"subscribers": []}})
     (tmp_path / "config.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(CONFIG).encode())
     launch(["check", "--config", str(tmp_path / "config.json")])
     assert "SUCCEEDED" in capfd.readouterr().out

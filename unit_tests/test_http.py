@@ -148,7 +148,7 @@ def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(
 def test_final_answers_are_not_asked_for_again(
     api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture, status: int, failure_type: FailureType
 ) -> None:
-    api.get(f"{API}campaigns", status=status, body="the body of a failure")
+    api.get(f"{API}campaigns", status=status, json={"message": "the body of a failure", "code": status})
     with pytest.raises(AirbyteTracedException, match=rf"^[^\n]*\(HTTP {status}\)[^\n]*\.$") as caught:
         read()
     assert caught.value.failure_type == failure_type

@@ -9,16 +9,17 @@ import responses
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, Status, SyncMode
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
+from airbyte_cdk.test.state_builder import StateBuilder
 
 import source_retently
 from source_retently import SourceRetently
 from source_retently.context import BASE_URL_VARIABLE
 from source_retently.run import run
 from source_retently.streams import STREAMS
-from unit_tests.conftest import API, CONFIG, KEY
+from unit_tests.conftest import API, CONFIG, KEY, Account, refusal
 
 LOGGER = logging.getLogger("airbyte")
-CUSTOMERS = f"{API}nps/customers"
+CUSTOMERS = f"{API}customers"
 
 
 def check(config: Any = CONFIG) -> tuple[Status, str | None]:
@@ -37,8 +38,9 @@ def test_check_reads_one_customer_and_an_empty_account_is_fine(api: responses.Re
     ("answer", "said"),
     [
         ({"status": 401, "json": {"message": f"bad {KEY}"}}, "does not accept the API key"),
-        ({"status": 403}, "no permission"),
-        ({"status": 404}, BASE_URL_VARIABLE),
+        ({"status": 403, "json": refusal(403)}, "no permission"),
+        ({"status": 404, "json": refusal(404)}, BASE_URL_VARIABLE),
+        ({"status": 403, "body": "<html>"}, "not Retently's"),
         ({"status": 200, "body": "<html>"}, "not Retently's"),
         ({"status": 302, "headers": {"Location": "https://elsewhere.example/login"}}, "another address"),
         ({"status": 503}, "try again later"),
@@ -53,6 +55,7 @@ def test_each_reason_to_fail_has_its_sentence(
     api: responses.RequestsMock, waits: list[float], answer: dict[str, Any], said: str
 ) -> None:
     api.get(CUSTOMERS, **answer)
+    api.get(f"{API}nps/customers", **answer)
     api.get("https://elsewhere.example/login", body="<html>log in</html>")
     status, sentence = check()
     assert status == Status.FAILED
@@ -76,7 +79,7 @@ def test_a_bad_base_url_fails_check_with_its_sentence(monkeypatch: pytest.Monkey
 
 def test_the_base_url_moves_every_request(api: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BASE_URL_VARIABLE, "http://127.0.0.1:8080/gateway")
-    api.get("http://127.0.0.1:8080/gateway/api/v2/nps/customers", json={"data": {"subscribers": []}})
+    api.get("http://127.0.0.1:8080/gateway/api/v2/customers", json={"data": {"subscribers": []}})
     assert check() == (Status.SUCCEEDED, None)
 
 
@@ -92,10 +95,10 @@ def test_discover_lists_every_stream_with_a_key() -> None:
     assert incremental == {"customers": ["updatedDate"], "feedback": ["createdDate"], "outbox": ["sentDate"]}
 
 
-def catalog(*names: str) -> ConfiguredAirbyteCatalog:
+def catalog(*names: str, mode: SyncMode = SyncMode.full_refresh) -> ConfiguredAirbyteCatalog:
     builder = CatalogBuilder()
     for name in names:
-        builder = builder.with_stream(name, SyncMode.full_refresh)
+        builder = builder.with_stream(name, mode)
     return builder.build()
 
 
@@ -111,25 +114,112 @@ def test_a_failed_stream_fails_the_run_after_the_others_are_out(api: responses.R
     assert "the body of a failure" not in json.dumps([str(message) for message in output.get_message_iterator()])
 
 
+EVERY_ACCOUNT_HAS = ("campaigns", "companies", "customers", "feedback", "outbox", "reports", "templates")
+MAY_BE_LACKING = ("trend_groups", "suppressed_emails", "suppressed_domains", "account")
+PATHS = {"trend_groups": "trends", "suppressed_emails": "suppressions/emails", "suppressed_domains": "suppressions/domains"}
+
+
+def refuse(api: responses.RequestsMock, stream: str, status: int, **body: Any) -> None:
+    path = {**PATHS, "account": "ping"}.get(stream, stream)
+    api.get(f"{API}{path}", status=status, **body)
+    api.get(f"{API}nps/{path}", status=status, **body)
+
+
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_stream_that_the_plan_lacks_is_skipped_and_the_others_go_on(api: responses.RequestsMock, status: int) -> None:
-    api.get(f"{API}reports", status=status)
-    api.get(f"{API}feedback", status=status)
+@pytest.mark.parametrize("stream", MAY_BE_LACKING)
+def test_a_stream_that_the_plan_lacks_is_skipped_and_the_others_go_on(
+    api: responses.RequestsMock, stream: str, status: int
+) -> None:
+    refuse(api, stream, status, json=refusal(status))
     api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
-    output = run_read(SourceRetently(), CONFIG, catalog("reports", "feedback", "templates"))
+    output = run_read(SourceRetently(), CONFIG, catalog(stream, "templates"))
     assert not output.errors
     assert [message.record.stream for message in output.records] == ["templates"]  # type: ignore[union-attr]
     warned = [message.log.message for message in output.logs if message.log.level.value == "WARN"]  # type: ignore[union-attr]
-    assert [line.split(" ")[0] for line in warned] == ["reports", "feedback"]
+    assert [line.split(" ")[0] for line in warned] == [stream]
     assert all(f"HTTP {status}" in line and line.endswith(".") for line in warned)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("stream", [*EVERY_ACCOUNT_HAS])
+def test_a_stream_that_every_account_has_is_never_skipped(api: responses.RequestsMock, stream: str, status: int) -> None:
+    refuse(api, stream, status, json=refusal(status))
+    api.get(f"{API}ping", json={"data": {"account": {"id": "1"}}})
+    output = run_read(SourceRetently(), CONFIG, catalog(stream, "account"), expecting_exception=True)
+    assert f"(HTTP {status})" in output.errors[0].trace.error.message  # type: ignore[union-attr,operator]
+    assert [message.record.stream for message in output.records] == ["account"]  # type: ignore[union-attr]
+
+
+BODIES = [
+    {"body": "<html>Forbidden</html>"},
+    {"body": ""},
+    {"json": {"message": "no"}},
+    {"json": {"message": "no", "code": 500}},
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize(("stream", "status"), [*((name, 403) for name in ("campaigns", "nps", *MAY_BE_LACKING)), ("nps", 404)])
+def test_a_refusal_that_is_not_the_apis_own_is_tried_again_and_then_fails(
+    api: responses.RequestsMock, waits: list[float], stream: str, status: int, body: dict[str, Any]
+) -> None:
+    path = {"nps": "nps/score"}.get(stream, stream)
+    refuse(api, path, status, **body)
+    output = run_read(SourceRetently(), CONFIG, catalog(stream), expecting_exception=True)
+    assert output.errors[0].trace.error.failure_type.value == "transient_error"  # type: ignore[union-attr]
+    assert 250 < sum(waits) < 400
+
+
+def test_a_firewall_that_lets_the_second_request_through(api: responses.RequestsMock) -> None:
+    api.get(f"{API}campaigns", status=403, body="<html>")
+    api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}]})
+    assert len(run_read(SourceRetently(), CONFIG, catalog("campaigns")).records) == 1
+
+
+@pytest.mark.parametrize("stream", MAY_BE_LACKING)
+def test_an_unknown_path_is_skipped_after_a_minute(api: responses.RequestsMock, waits: list[float], stream: str) -> None:
+    refuse(api, stream, 404, body="<html>Cannot GET</html>")
+    api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}]})
+    output = run_read(SourceRetently(), CONFIG, catalog(stream, "campaigns"))
+    assert not output.errors
+    assert 50 < sum(waits) < 130
+    assert any(f"{stream} is skipped" in message.log.message for message in output.logs)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("body", [{"json": refusal(404)}, {"body": "<html>Cannot GET</html>"}])
+@pytest.mark.parametrize(("stream", "array"), [("customers", "subscribers"), ("outbox", "surveys")])
+def test_the_older_path_is_asked_after_a_404_of_any_body_once_a_run(
+    api: responses.RequestsMock, waits: list[float], stream: str, array: str, body: dict[str, Any]
+) -> None:
+    api.get(f"{API}{stream}", status=404, **body)
+    api.get(f"{API}nps/{stream}", json={"data": {array: [{"id": "1", "surveyId": "1"}], "total": 1}})
+    output = run_read(SourceRetently(), CONFIG, catalog(stream))
+    assert len(output.records) == 1
+    assert [call.request.url.split("?")[0] for call in api.calls] == [API + stream, f"{API}nps/{stream}"]  # type: ignore[union-attr]
+    assert not sum(waits)
+    assert any(f"asking for nps/{stream}" in message.log.message for message in output.logs)  # type: ignore[union-attr]
+    assert SourceRetently().check_connection(logging.getLogger(), CONFIG)[0] == (stream == "customers")
+
+
+def test_a_resumed_sync_that_gets_a_404_asks_for_page_1_and_decides_there(api: responses.RequestsMock) -> None:
+    account = Account("responses", [{"id": str(i), "createdDate": "2024-01-01T00:00:00.000Z"} for i in range(30)])
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        return account(request) if "page=1&" in request.url else (404, {}, "<html>")
+
+    api.add_callback(responses.GET, f"{API}feedback", answer)
+    unfinished = {"position": 3000, "keys": ["x"], "started": "2024-01-01T00:00:00.000Z", "newest": "", "sync": "incremental"}
+    state = StateBuilder().with_stream_state("feedback", {"unfinished": {**unfinished, "asked_from": None}}).build()
+    output = run_read(SourceRetently(), CONFIG, catalog("feedback", mode=SyncMode.incremental), state)
+    assert len(output.records) == 30
+
+
 def test_when_all_streams_are_skipped_the_run_fails(api: responses.RequestsMock) -> None:
-    api.get(f"{API}reports", status=403)
-    api.get(f"{API}campaigns", status=404)
-    output = run_read(SourceRetently(), CONFIG, catalog("reports", "campaigns"), expecting_exception=True)
+    api.get(f"{API}ping", status=403, json=refusal(403))
+    api.get(f"{API}trends", status=404, json=refusal(404))
+    output = run_read(SourceRetently(), CONFIG, catalog("account", "trend_groups"), expecting_exception=True)
     error = output.errors[-1].trace.error  # type: ignore[union-attr]
-    assert "every stream of the connection (campaigns, reports)" in error.message  # type: ignore[union-attr]
+    assert "every stream of the connection (account, trend_groups)" in error.message  # type: ignore[union-attr]
 
 
 def test_a_bad_key_is_no_reason_to_skip(api: responses.RequestsMock) -> None:

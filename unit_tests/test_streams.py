@@ -57,9 +57,9 @@ def test_the_exported_names_are_the_streams() -> None:
     [
         (Campaigns, "campaigns", "campaigns", "id"),
         (Companies, "companies", "companies", "id"),
-        (Customers, "customers", "nps/customers", "id"),
+        (Customers, "customers", "customers", "id"),
         (Feedback, "feedback", "feedback", "id"),
-        (Outbox, "outbox", "nps/outbox", "id"),
+        (Outbox, "outbox", "outbox", "id"),
         (Reports, "reports", "reports", "campaignId"),
         (Nps, "nps", "nps/score", "metricsType"),
         (Csat, "csat", "csat/score", "metricsType"),

@@ -11,6 +11,7 @@ class Account(SingleResponseStream):
 
     records_at = ("data",)
     answers_one_object = True
+    may_be_lacking = True
 
     def path(self, **_: Any) -> str:
         return "ping"

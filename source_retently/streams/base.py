@@ -20,7 +20,7 @@ from source_retently import odd_json
 from source_retently.auth import OAuthAuthenticator
 from source_retently.bodies import nuls_in, payload
 from source_retently.context import HttpContext
-from source_retently.http import PageRefused, RetentlyBackoff, RetentlyErrorHandler
+from source_retently.http import PageRefused, Refusals, RetentlyBackoff, RetentlyErrorHandler
 from source_retently.streams.paging import LARGEST_PAGE, Row
 from source_retently.values import Fitter
 
@@ -56,6 +56,12 @@ class RetentlyStream(HttpStream, ABC):
     sort: str | None = None
     """The field to sort by, oldest first, so that rows that come in while the list is read are at its end."""
     page_size = LARGEST_PAGE
+    may_be_lacking = False
+    """Whether an account may be without the endpoint: then its refusal skips the stream instead of failing it."""
+    old_path: str | None = None
+    """The path by which older documentation knows the endpoint; asked for where the present one is not found."""
+    uses_old_path = False
+    """Whether it was not found in this run."""
 
     def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
         """
@@ -85,7 +91,11 @@ class RetentlyStream(HttpStream, ABC):
 
     def get_error_handler(self) -> ErrorHandler:
         return RetentlyErrorHandler(
-            self.name, self._context, oauth=self._has_oauth, is_expected=lambda body: self.rows_in(body) is not None
+            self.name,
+            self._context,
+            oauth=self._has_oauth,
+            is_expected=lambda body: self.rows_in(body) is not None,
+            refusals=Refusals(self.may_be_lacking, lambda: self.old_path is not None and not self.uses_old_path),
         )
 
     def get_backoff_strategy(self) -> BackoffStrategy:
@@ -110,11 +120,11 @@ class RetentlyStream(HttpStream, ABC):
         self._fetch_next_page()
 
     def _skip(self, refusal: PageRefused, stream_slice: Token) -> Fetched:
-        """A response without rows in place of one that the account's plan has no right to; the other streams go on.
+        """A response without rows in place of one that the account's plan lacks; the other streams go on.
 
-        :raises PageRefused: when something else is wrong
+        :raises PageRefused: when something else is wrong, or all accounts have the endpoint: no rows would empty a table
         """
-        if self._context.skipped is None or refusal.status not in (403, 404):
+        if not self.may_be_lacking or refusal.status not in (403, 404):
             raise refusal
         self._context.skipped.add(self.name)
         self.logger.warning(f"{self.name} is skipped. {refusal}")
@@ -207,7 +217,7 @@ class RetentlyStream(HttpStream, ABC):
             yield from super().read(configured_stream, logger, slice_logger, stream_state, state_manager, internal_config)
         else:
             self.logger.info(f"{self.name}: an earlier attempt of this sync has read all of it.")
-        if is_full and state_manager and self.name not in (self._context.skipped or ()):
+        if is_full and state_manager and self.name not in self._context.skipped:
             state = self.state or FULL_REFRESH_COMPLETE_STATE
             yield self._checkpoint_state({**state, SYNC_ID: sync_id}, state_manager)
 

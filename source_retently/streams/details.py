@@ -41,6 +41,7 @@ class DetailStream(HttpSubStream, SingleResponseStream, ABC):
     """
 
     parent_stream: type[Listing]
+    may_be_lacking = True
 
     def __init__(
         self,
@@ -61,9 +62,8 @@ class DetailStream(HttpSubStream, SingleResponseStream, ABC):
     ) -> Iterable[Mapping[str, Any]]:
         """A slice for each row of the parent."""
         rows = self._listing.listed()
-        skipped = self._context.skipped
-        if skipped is not None and self._listing.name in skipped:
-            skipped.add(self.name)
+        if self._listing.name in self._context.skipped:
+            self._context.skipped.add(self.name)
             self.logger.warning(f"{self.name} is skipped, since {self._listing.name} is.")
         for row in rows:
             yield {"parent": row}
@@ -71,12 +71,12 @@ class DetailStream(HttpSubStream, SingleResponseStream, ABC):
     def _fetch_next_page(
         self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
     ) -> Fetched:
-        if self._context.skipped and self.name in self._context.skipped:
+        if self.name in self._context.skipped:
             return without_body(NO_CONTENT)  # what was refused for one row will be for all
         return super()._fetch_next_page(stream_slice, stream_state, next_page_token)
 
     def _skip(self, refusal: PageRefused, stream_slice: Token) -> Fetched:
-        if refusal.status == 404:
+        if refusal.status == 404 and refusal.is_own:
             key = (stream_slice or {}).get("parent", {}).get("id")
             self.logger.warning(f"{self.name}: {key} is gone (HTTP 404), going on without it.")
             return without_body(NO_CONTENT)

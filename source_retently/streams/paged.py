@@ -67,9 +67,11 @@ class PagedStream(RetentlyStream, ABC):
         except PageRefused as refusal:
             if paginator.can_take(refusal.status):
                 return without_body(refusal.status)
-            if paginator.request.number > 1:
+            if refusal.status != 404 or paginator.request.number > 1 or not self.old_path or self.uses_old_path:
                 raise
-            return self._skip(refusal, stream_slice)
+            self.logger.info(f"{self.name}: {self.path()} was not found (HTTP 404), asking for {self.old_path}.")
+            self.uses_old_path = True
+            return self._fetch_next_page(stream_slice, stream_state, next_page_token)
 
     def _fetch(self, stream_slice: Token, stream_state: Token, request: Request) -> Fetched:
         """One page, by the CDK; several of them may be under way in threads."""

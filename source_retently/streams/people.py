@@ -17,7 +17,7 @@ CHANGE_DATES = ("isInQueueSetAt", "lastSurveySent", "surveySubscriptionStatus")
 
 
 class Customers(IncrementalStream):
-    """`GET /nps/customers` (reference 2.2): one row a customer, whole in every sync; only changed ones are emitted.
+    """`GET /customers` (reference 2.2): one row a customer, whole in every sync; only changed ones are emitted.
 
     Which date `startDate` filters is unknown (contradiction 14), so it is not sent.
     """
@@ -31,8 +31,10 @@ class Customers(IncrementalStream):
     """Whether a row of this reading says when it was updated; None before the first row."""
     _is_resumed = False
 
+    old_path = "nps/customers"
+
     def path(self, **_: Any) -> str:
-        return "nps/customers"
+        return self.old_path if self.uses_old_path else "customers"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
@@ -90,6 +92,7 @@ class SuppressedEmails(SingleResponseStream):
     """`GET /suppressions/emails` (reference 2.15): one row an address; those of Retently's own list may be masked."""
 
     records_at = ("data", "data.emails", "emails")
+    may_be_lacking = True
 
     def path(self, **_: Any) -> str:
         return "suppressions/emails"
@@ -99,6 +102,7 @@ class SuppressedDomains(SingleResponseStream):
     """`GET /suppressions/domains` (reference 2.16): one row a pattern of domains, such as `*.example.com`."""
 
     records_at = ("data", "data.domains", "domains")
+    may_be_lacking = True
 
     def path(self, **_: Any) -> str:
         return "suppressions/domains"

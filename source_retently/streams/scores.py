@@ -103,6 +103,7 @@ class TrendGroups(Listing):
     """`GET /trends` (reference 2.14): one row a group of trends. Its key is `_id` in the API, and `id` here as well."""
 
     records_at = ("groups", "data.groups", "data")
+    may_be_lacking = True
 
     def path(self, **_: Any) -> str:
         return "trends"

@@ -28,7 +28,7 @@ class Feedback(IncrementalStream):
 
 
 class Outbox(IncrementalStream):
-    """`GET /nps/outbox` (reference 2.8): one row a survey sent. Opened, answered and bounced come later, without a mark.
+    """`GET /outbox` (reference 2.8): one row a survey sent. Opened, answered and bounced come later, without a mark.
 
     Its key is made here, since `surveyId` is often absent (contradiction 8). It sorts by a date that its rows don't show
     and that need not be in the order of `sentDate` (contradiction 9).
@@ -40,8 +40,10 @@ class Outbox(IncrementalStream):
     never_changing = ("customerId", "campaignId", "surveyTemplateId", "sentDate", "sentBy", "channel")
     """Fields that stay as they are once a survey was sent; the recipient is named by `email` where `customerId` is absent."""
 
+    old_path = "nps/outbox"
+
     def path(self, **_: Any) -> str:
-        return "nps/outbox"
+        return self.old_path if self.uses_old_path else "outbox"
 
     def parse_response(self, response: requests.Response, **_: Any) -> Records:
         return self.records(response)
