@@ -1,6 +1,7 @@
 """What the integration tests share: a sandbox in its own process, and the connector in another.
 
-The output of every run of the connector is searched for the secrets that it had (`integration_tests.leaks`).
+The output of every run of the connector is searched for the secrets that it had, and its stderr for rows
+(`integration_tests.leaks`).
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.leaks import leaked
+from integration_tests.leaks import leaked, rows_in
 from sandbox.process import SandboxProcess
 from source_retently.context import Patience
 
@@ -130,17 +131,22 @@ def connector(tmp_path: Path) -> Connector:
     return _against_sandboxes(_spawned, tmp_path)
 
 
-def _spawned(*words: str, environment: Mapping[str, str]) -> Run:
+def _spawned(*words: str, environment: Mapping[str, str], program: tuple[str, ...] = ("main.py",), cwd: Path = ROOT) -> Run:
+    """
+    :param program: words for the interpreter, before those of the command line
+    """
     ended = subprocess.run(
-        [sys.executable, "main.py", *words],
+        [sys.executable, *program, *words],
         capture_output=True,
-        text=True,
         check=False,
         timeout=120,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **environment},
     )
-    return Run(ended.returncode, ended.stdout, ended.stderr)
+    # In bytes until here: line ends are as they were written, and the encoding is what the protocol wants, not the locale's.
+    run = Run(ended.returncode, ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8", "backslashreplace"))
+    assert not rows_in(run.stderr, run.output)
+    return run
 
 
 Forked = Callable[..., Run]
@@ -167,8 +173,11 @@ def forked(tmp_path: Path) -> Forked:
         if process.is_alive():
             process.kill()
             raise TimeoutError(f"{' '.join(words)} did not end: {err.read_text()[-2000:]}")
-        ended = Run(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+        ended = Run(
+            process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8", errors="backslashreplace")
+        )
         assert not leaked(ended.output + ended.stderr, secrets or [])
+        assert not rows_in(ended.stderr, ended.output)
         return ended
 
     return run

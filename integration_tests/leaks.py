@@ -1,8 +1,11 @@
-"""Finds secrets in output, in whatever form they got there. Every run of the connector in these tests is searched."""
+"""Finds secrets in output, and rows on stderr, in whatever form they got there. Every run in these tests is searched."""
 
 import base64
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 SHORT = 8
@@ -35,3 +38,32 @@ def leaked(output: str, secrets: Iterable[str]) -> list[str]:
     text = "\n".join(lines)
     joined = "".join(lines).replace("\\n", "").replace("\\r", "")
     return [form for secret in secrets if len(secret) >= SHORT for form in forms(secret) if form in text or form in joined]
+
+
+ROW = re.compile(r"""[\w.+-]+@[\w-]+\.\w+|["'](?:record|emitted_at|subscribers|responses)\\*["']:""")
+"""An e-mail address, or a piece of a RECORD message or of a body."""
+
+
+def rows_in(stderr: str, output: str) -> list[str]:
+    """What stderr holds of rows: of any row by its looks, and of those in the RECORD messages on stdout by their texts.
+
+    stdout belongs to the destination; stderr ends in logs, where nobody expects customers.
+    """
+    if not stderr:
+        return []
+    texts = {text for record in _records(output) for text in _texts(record) if len(text) >= SHORT}
+    found = [text for text in texts if any(form in stderr for form in (text, json.dumps(text)[1:-1], repr(text)[1:-1]))]
+    return [*ROW.findall(stderr), *found]
+
+
+def _records(output: str) -> Iterator[Any]:
+    for line in output.split("\n"):
+        with suppress(ValueError, KeyError, TypeError):
+            yield json.loads(line)["record"]["data"]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)

@@ -3,20 +3,23 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 
-from integration_tests.conftest import CATALOG, ROOT
+from integration_tests.conftest import CATALOG, ROOT, catalog_of
 from sandbox.process import SandboxProcess
 
 PAGE = 100
+KILLS = int(os.environ.get("KILLS", "15"))
 FINISHED = {"__ab_full_refresh_sync_complete": True}
 """What the CDK says when a full refresh is done; handed back it means "start again", so no piece follows it here."""
 
@@ -138,3 +141,79 @@ def test_a_reader_that_goes_away_ends_it_at_once(own: SandboxProcess, tmp_path: 
     assert time.monotonic() - started < 2
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def big_read(sandbox: SandboxProcess, tmp_path: Path, *before: str) -> "subprocess.Popen[str]":
+    """A read of several streams that writes some MB as fast as it can.
+
+    :param before: words before the command line, of a program that starts it
+    """
+    sandbox.do({"switch": {"latency_ms": 0}}, {"reset": True})
+    held = {
+        "config": {**sandbox.config, "requests_per_minute": 10_000},
+        "catalog": catalog_of("feedback", "outbox", "customers", "companies"),
+    }
+    for name, value in held.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    words = [word for name in held for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
+    return subprocess.Popen(
+        [*before, sys.executable, "main.py", "read", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **sandbox.environment},
+    )
+
+
+def test_sigterm_at_any_moment_leaves_no_row_twice_and_no_torn_line_but_the_last(own: SandboxProcess, tmp_path: Path) -> None:
+    chance = random.Random(4)
+    ended = Counter[int]()
+    for _ in range(KILLS):
+        with big_read(own, tmp_path) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            Timer(chance.uniform(0, 0.6), process.terminate).start()
+            output, errors = process.communicate(timeout=30)
+        ended[process.returncode] += 1
+        *whole, last = (first + output).split("\n")
+        messages = [json.loads(line) for line in whole]
+        rows = Counter(
+            (message["record"]["stream"], message["record"]["data"]["id"])
+            for message in messages
+            if message["type"] == "RECORD"
+        )
+        assert [row for row, times in rows.items() if times > 1] == []
+        assert last == "" or process.returncode
+        assert errors == ""
+    assert ended.keys() <= {-signal.SIGTERM, 0}
+    assert ended[-signal.SIGTERM] >= KILLS // 2
+
+
+def test_sigterm_while_nobody_reads_ends_it_at_once(own: SandboxProcess, tmp_path: Path) -> None:
+    with big_read(own, tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(3)  # the pipe is full
+        started = time.monotonic()
+        process.terminate()
+        assert process.wait(timeout=5) == -signal.SIGTERM
+        assert time.monotonic() - started < 0.5
+        process.communicate()
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reader", "full pipe"])
+def test_sigterm_ends_the_first_process_of_a_container(own: SandboxProcess, tmp_path: Path, reads: bool) -> None:
+    container = ("unshare", "--pid", "--fork", "--kill-child")
+    if shutil.which("unshare") is None or subprocess.run([*container, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no PID namespace can be made here")
+    with big_read(own, tmp_path, *container) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0 if reads else 3)
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
+        started = time.monotonic()
+        os.kill(int(child), signal.SIGTERM)
+        process.communicate(timeout=5)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert time.monotonic() - started < 1

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from integration_tests.leaks import leaked
+from integration_tests.leaks import leaked, rows_in
 
 SECRET = 'k3y/+with=odd&chars %20"\\and-more'
 
@@ -35,3 +35,25 @@ def test_a_secret_is_found_in_any_form(output: str) -> None:
 
 def test_a_new_refresh_token_may_go_to_the_platform() -> None:
     assert not leaked('{"type":"CONTROL","control":{"refresh_token":"' + SECRET + '"}}\nall well', [SECRET])
+
+
+ROW = {
+    "type": "RECORD",
+    "record": {"stream": "customers", "data": {"name": "Zoë Müller-Lüdenscheidt", "tags": ["a tag of hers"]}},
+}
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "Message: UnicodeEncodeError('charmap', 'Zoë Müller-Lüdenscheidt', 1, 2, '…')",
+        "Zo\\u00eb M\\u00fcller-L\\u00fcdenscheidt",
+        "KeyError: 'a tag of hers'",
+        "somebody@customer.example",
+        '{"type":"RECORD","record":{"stream":"x"}}',
+        '"{\\"emitted_at\\":1}"',
+    ],
+)
+def test_a_row_on_stderr_is_found_in_any_form(stderr: str) -> None:
+    assert rows_in(stderr, f"torn\n{json.dumps(ROW)}\n[]\n")
+    assert not rows_in("Traceback: OSError: No space left on device: customers", json.dumps(ROW))

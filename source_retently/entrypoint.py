@@ -9,13 +9,11 @@ import io
 import logging
 import os
 import select
-import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from threading import Thread
-from types import FrameType
 from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -111,12 +109,15 @@ def _record_line(record: AirbyteRecordMessage) -> bytes:
 
 def launch(arguments: Sequence[str] | None = None) -> None:
     """Runs one command of the connector and prints what it says."""
-    signal.signal(signal.SIGTERM, _terminate)
     Thread(target=_end_with_the_reader, daemon=True, name="reader-watch").start()
     for handler in logging.getLogger().handlers:  # a logger's filter would not see the lines of the loggers below it
         handler.addFilter(_CdkLines())
     entrypoint = Entrypoint(SourceRetently())
+    stderr = sys.stderr
     with PRINT_BUFFER:
+        # The print buffer would put into stdout what Python and its libraries print on stderr, and if it can't, Python prints
+        # the error with all that it holds: rows.
+        sys.stderr = stderr
         write = sys.stdout.write  # the print buffer's; `print` would write each line in two parts
         try:
             parsed = _parse(list(sys.argv[1:] if arguments is None else arguments))
@@ -157,17 +158,3 @@ def _end_with_the_reader() -> None:
         poll.register(sys.__stdout__.fileno(), 0)  # errors and hang-ups are reported unasked
         poll.poll()
         os._exit(EXIT_BROKEN_PIPE)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """Sends what is finished, then dies of the signal, within a second even if nobody reads what it sends.
-
-    Dying of it, not exiting with a code: PyAirbyte stops a source that has said enough, and takes 143 for a failure.
-    """
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + signal.SIGTERM))
-    signal.setitimer(signal.ITIMER_REAL, 1)
-    with suppress(RuntimeError, OSError):  # the signal may have come in the middle of a write
-        PRINT_BUFFER.flush()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGTERM)
-    os._exit(128 + signal.SIGTERM)  # the first process of a container does not die of its own signals

@@ -7,7 +7,11 @@ and afterwards it looks less often, at what a sync really makes (pages of rows, 
 
 import ctypes
 import gc
+import io
+import logging
 import os
+import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -20,11 +24,7 @@ M_ARENA_MAX = -8
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Runs one command: spec, check, discover or read."""
-    # requests would send the host's entry in ~/.netrc in place of the connector's credentials. Unlike `trust_env = False` this
-    # leaves the proxies and certificates of the environment in use.
-    os.environ["NETRC"] = os.devnull
-    with suppress(AttributeError, OSError):  # other C libraries have no such knob, nor the need
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+    _prepare_process()
     gc.disable()
     from source_retently.entrypoint import launch
 
@@ -32,3 +32,22 @@ def run(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(COLLECT_EVERY, 20, 100)
     gc.enable()
     launch(arguments)
+
+
+def _prepare_process() -> None:
+    """Makes the process behave the same on every machine."""
+    with suppress(ValueError):  # not in the main thread: then the process is somebody else's
+        # What was not written yet has no state and comes again. Nothing runs before the process dies: a flush from here could
+        # come in the middle of another one and write rows twice. Clients take death by the signal for well, and 143 for a
+        # failure, but process 1 of a container does not die of signals that it has no handler for.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if os.getpid() != 1 else lambda *_: os._exit(128 + signal.SIGTERM))
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if isinstance(stream, io.TextIOWrapper):
+            # Whatever the locale, and PYTHONIOENCODING; in a JSON text the escape of a lone surrogate is valid, too.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+    logging.raiseExceptions = False  # it would print on stderr what it could not write
+    # requests would send the host's entry in ~/.netrc in place of the connector's credentials. Unlike `trust_env = False` this
+    # leaves the proxies and certificates of the environment in use.
+    os.environ["NETRC"] = os.devnull
+    with suppress(AttributeError, OSError):  # other C libraries have no such knob, nor the need
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
