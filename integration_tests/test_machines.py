@@ -72,3 +72,42 @@ def test_a_stdout_that_takes_nothing_fails_without_a_row_on_stderr(
     )
     assert ended.returncode != 0
     assert not rows_in(ended.stderr.decode(), "")
+
+
+WAYS_IN: list[tuple[str, ...]] = [
+    ("main.py",),
+    ("-m", "source_retently"),
+    ("-m", "source_retently.run"),
+    (str(ROOT / "source_retently/run.py"),),
+    (str(Path(sys.executable).with_name("source-retently")),),
+]
+
+
+@pytest.mark.parametrize("program", WAYS_IN, ids=" ".join)
+def test_every_way_in_is_the_connector(connector: Connector, sandbox: SandboxProcess, program: tuple[str, ...]) -> None:
+    run = connector("read", sandbox, catalog=catalog_of("campaigns"), program=program)
+    assert run.code == 0
+    assert run.stderr == ""
+    assert run.records("campaigns")
+    assert connector("nonsense", sandbox, program=program).sentence.startswith("The command line can't be used")
+
+
+@pytest.mark.parametrize("command", ["check", "discover", "read"])
+def test_a_machine_without_a_temporary_folder_is_told_so(connector: Connector, sandbox: SandboxProcess, command: str) -> None:
+    # Root may write anywhere; but no process can write a file beyond this limit, and Python tries whether it can.
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"
+    program = ("-c", f"{limit}; from source_retently.run import run; run()")
+    run = connector(command, sandbox, catalog=catalog_of("campaigns"), program=program)
+    assert run.code == 1
+    assert run.stderr == ""
+    assert run.errors()[0]["failure_type"] == "config_error"
+    assert run.sentence == "No folder for temporary files can be written: set TMPDIR to one that can."
+
+
+@pytest.mark.parametrize("warnings", ["error", "always", "error::DeprecationWarning"])
+def test_warnings_of_libraries_change_nothing(connector: Connector, sandbox: SandboxProcess, warnings: str) -> None:
+    for command in ("check", "discover", "read"):
+        run = connector(command, sandbox, catalog=catalog_of("campaigns"), environment={"PYTHONWARNINGS": warnings})
+        assert run.code == 0, run.stderr[-500:]
+        assert run.stderr == ""
+        assert run.messages  # and each line is one

@@ -13,6 +13,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -121,12 +122,24 @@ def launch(arguments: Sequence[str] | None = None) -> None:
         write = sys.stdout.write  # the print buffer's; `print` would write each line in two parts
         try:
             parsed = _parse(list(sys.argv[1:] if arguments is None else arguments))
+            _check_temporary_folder()
             for message in entrypoint.run(parsed):
                 write(f"{message}\n")
         except AirbyteTracedException as error:
             # A failure that has its sentence; the CDK's hook for the unexpected would log a stack trace with it.
             write(f"{AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message())}\n")
             sys.exit(1)
+
+
+def _check_temporary_folder() -> None:
+    """
+    :raises ConfigError: when there is none; the CDK needs one for every command
+    """
+    try:
+        with TemporaryDirectory(ignore_cleanup_errors=True):
+            pass
+    except OSError:
+        raise ConfigError("No folder for temporary files can be written: set TMPDIR to one that can.") from None
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""The console script `source-retently`: prepares the interpreter, then runs one command.
+"""The console script `source-retently`, `main.py` and `python -m source_retently`: prepares the process, then runs one command.
 
 The CDK is two seconds and 75 MB of modules. The collector looks through all of it again and again while it is imported, and
 then at every collection of a sync, and never finds anything: so it rests during the import, what was imported is set aside,
@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -45,9 +46,18 @@ def _prepare_process() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Whatever the locale, and PYTHONIOENCODING; in a JSON text the escape of a lone surrogate is valid, too.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+    # They come from the CDK and its libraries: PYTHONWARNINGS=error would end every command. pytest calls `launch` instead, and
+    # still sees them.
+    warnings.simplefilter("ignore")
     logging.raiseExceptions = False  # it would print on stderr what it could not write
     # requests would send the host's entry in ~/.netrc in place of the connector's credentials. Unlike `trust_env = False` this
     # leaves the proxies and certificates of the environment in use.
     os.environ["NETRC"] = os.devnull
     with suppress(AttributeError, OSError):  # other C libraries have no such knob, nor the need
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
+if __name__ == "__main__":
+    if not __package__:  # run as a file: its folder would hide the standard library's `http`
+        sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    run()
