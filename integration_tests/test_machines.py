@@ -111,3 +111,70 @@ def test_warnings_of_libraries_change_nothing(connector: Connector, sandbox: San
         assert run.code == 0, run.stderr[-500:]
         assert run.stderr == ""
         assert run.messages  # and each line is one
+
+
+WINDOWS = """
+import ctypes, os, select, signal, socket, sys, time
+
+for module, names in (
+    (select, ("poll", "epoll")),
+    (signal, ("SIGALRM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGUSR1", "SIGUSR2", "alarm", "pause", "setitimer",
+              "getitimer", "pthread_sigmask", "pthread_kill", "sigwait", "sigpending", "siginterrupt", "ITIMER_REAL")),
+    (os, ("fork", "forkpty", "getuid", "geteuid", "getgid", "getegid", "getpgid", "setsid", "killpg", "uname", "mkfifo",
+          "chown", "sysconf", "getloadavg", "sched_getaffinity", "statvfs", "wait", "fchmod")),
+    (socket, ("AF_UNIX",)),
+    (time, ("tzset",)),
+):
+    for name in names:
+        if hasattr(module, name):
+            delattr(module, name)
+for name in ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog"):
+    sys.modules[name] = None  # an ImportError
+
+class CDLL(ctypes.CDLL):
+    def __init__(self, name, *args, **more):
+        if name is None:
+            raise TypeError("LoadLibrary() argument 1 must be str, not None")
+        super().__init__(name, *args, **more)
+
+ctypes.CDLL = CDLL
+for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(encoding="cp1252", errors="strict", newline="\\r\\n")  # as for a pipe there
+"""
+"""What Python has not, or has otherwise, on Windows; run before anything else."""
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> dict[str, str]:
+    """The environment of an interpreter that is like one on Windows."""
+    (tmp_path / "windows").mkdir()
+    (tmp_path / "windows/sitecustomize.py").write_text(WINDOWS, encoding="utf-8")
+    return {"PYTHONPATH": str(tmp_path / "windows")}
+
+
+@pytest.mark.parametrize("command", ["check", "discover"])
+def test_commands_on_a_system_like_windows(
+    connector: Connector, sandbox: SandboxProcess, windows: dict[str, str], command: str
+) -> None:
+    run = connector(command, sandbox, environment=windows)
+    assert (run.code, run.stderr) == (0, "")
+    assert run.messages[-1]["type"] == {"check": "CONNECTION_STATUS", "discover": "CATALOG"}[command]
+
+
+def test_a_whole_read_on_a_system_like_windows(connector: Connector, sandbox: SandboxProcess, windows: dict[str, str]) -> None:
+    run = connector("read", sandbox, environment=windows)
+    assert (run.code, run.stderr) == (0, "")
+    assert "\r" not in run.output
+    assert not run.output.isascii()
+    assert len(run.records("customers")) == 2500
+    assert len(run.records("feedback")) == 4200
+    assert len(run.records("outbox")) == 3300
+    again = connector("read", sandbox, environment=windows, state=run.last_states())
+    assert again.code == 0
+    assert len(again.records("feedback")) < 4200
+
+
+def test_a_broken_file_on_a_system_like_windows(connector: Connector, sandbox: SandboxProcess, windows: dict[str, str]) -> None:
+    run = connector("read", sandbox, environment=windows, catalog=catalog_of())
+    assert (run.code, run.stderr) == (1, "")
+    assert "names no stream" in run.sentence

@@ -5,7 +5,6 @@ then at every collection of a sync, and never finds anything: so it rests during
 and afterwards it looks less often, at what a sync really makes (pages of rows, which go by themselves).
 """
 
-import ctypes
 import gc
 import io
 import logging
@@ -53,7 +52,9 @@ def _prepare_process() -> None:
     # requests would send the host's entry in ~/.netrc in place of the connector's credentials. Unlike `trust_env = False` this
     # leaves the proxies and certificates of the environment in use.
     os.environ["NETRC"] = os.devnull
-    with suppress(AttributeError, OSError):  # other C libraries have no such knob, nor the need
+    with suppress(ImportError, AttributeError, OSError, TypeError):  # only glibc has it; TypeError is what Windows raises
+        import ctypes
+
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
