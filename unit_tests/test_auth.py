@@ -1,10 +1,13 @@
 import json
+import sys
+from io import StringIO
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 import requests
 import responses
+from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import FailureType, SyncMode
 from airbyte_cdk.utils import AirbyteTracedException
 
@@ -139,3 +142,14 @@ def test_a_token_endpoint_in_lasting_trouble_is_a_transient_failure(api: respons
 
 def test_a_key_alone_is_enough_to_build_a_stream() -> None:
     assert Campaigns(authenticator=ApiKeyAuthenticator(KEY)).name == "campaigns"
+
+
+def test_a_new_refresh_token_is_written_at_once(api: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The old one is worth nothing any more: one that waits in the buffer while a request hangs would be lost with the process.
+    written = StringIO()
+    monkeypatch.setattr(sys, "__stdout__", written)
+    monkeypatch.setattr(sys, "stdout", PRINT_BUFFER)
+    monkeypatch.setattr(PRINT_BUFFER, "last_flush_time", float("inf"))
+    grant(api, refresh_token="r0tated")
+    signed(oauth())
+    assert '"refresh_token":"r0tated"' in written.getvalue()
