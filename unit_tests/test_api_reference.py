@@ -1,4 +1,4 @@
-"""docs/api.md: its table of streams agrees with the classes, and its links lead somewhere."""
+"""docs/api.md: its table of streams agrees with the classes, and each citation of it names an anchor that exists."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ from source_retently.streams import STREAMS, RetentlyStream
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs/api.md"
 TEXT = REFERENCE.read_text(encoding="utf-8")
+FOLDERS = ("source_retently", "sandbox", "probe", "docs", "unit_tests", "integration_tests", "benchmarks", "examples")
 OLD_PATH = "old_path"
 """The attribute of a stream that has an old path; a class without it may have either path."""
 
@@ -38,6 +39,17 @@ def anchors(text: str) -> list[str]:
     headings = re.findall(r"^#{1,6} (.+)$", text, re.MULTILINE)
     slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
     return slugs + re.findall(r'<a id="([^"]+)"></a>', text)
+
+
+def pages() -> list[Path]:
+    """Where the reference may be cited."""
+    found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".md", ".json")]
+    return [path for path in [*found, *ROOT.glob("*.md")] if path not in (REFERENCE, Path(__file__))]
+
+
+def cited_in(page: Path) -> set[str]:
+    """The anchors that a page cites."""
+    return set(re.findall(r"\bapi\.md#([\w-]*)", page.read_text(encoding="utf-8")))
 
 
 def likely_array(stream: RetentlyStream) -> str:
@@ -69,3 +81,34 @@ def test_no_anchor_is_there_twice() -> None:
 
 def test_links_within_the_reference_lead_somewhere() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= set(anchors(TEXT))
+
+
+def test_citations_name_anchors_that_exist() -> None:
+    known = set(anchors(TEXT))
+    dead = {(page.relative_to(ROOT).as_posix(), anchor) for page in pages() for anchor in cited_in(page) - known}
+    assert not dead
+
+
+def test_links_to_the_reference_have_the_right_path() -> None:
+    links = [
+        (page, link) for page in pages() for link in re.findall(r"\]\(([^):#]*\bapi\.md)", page.read_text(encoding="utf-8"))
+    ]
+    assert links
+    assert all((page.parent / link).resolve() == REFERENCE for page, link in links)
+
+
+def test_no_citation_by_number_is_left() -> None:
+    number = re.compile(r"\b(?:reference|contradictions?),? \d", re.IGNORECASE)
+    assert not [page for page in pages() if number.search(page.read_text(encoding="utf-8"))]
+
+
+def test_each_stream_is_cited_where_it_is_made() -> None:
+    streams = [path for path in pages() if "streams" in path.parts]
+    sections = set(re.findall(r"^\| \[`\w+`\]\(#(\w+)\)", TEXT, re.MULTILINE))
+    assert sections <= {anchor for path in streams for anchor in cited_in(path)}
+
+
+def test_each_finding_of_the_probe_cites_it() -> None:
+    source = (ROOT / "probe/questions.py").read_text(encoding="utf-8")
+    assert len(re.findall(r'"docs/api\.md#[\w-]+"', source)) >= 25
+    assert not re.findall(r'"\d+(?:\.\d+|, \d+)*"(?=,)', source)
