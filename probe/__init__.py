@@ -1,1 +1,1 @@
-"""Finds out which reading of the API's contradictions a real account follows: `make probe`. Not part of the package."""
+"""`make probe`: asks an account what docs/api.md#contradictions leaves open. Not part of the package."""

@@ -64,9 +64,9 @@ def markdown(report: dict[str, Any]) -> str:
         f"Found with {report['requests']} requests. Types, counts and shapes only.",
         "",
     ]
-    lines += ["| Contradiction | Question | Answer | What it would take |", "|---|---|---|---|"]
+    lines += ["| Described in | Question | Answer | What it would take |", "|---|---|---|---|"]
     for finding in (Finding(**held) for held in report["findings"]):
-        lines.append(f"| {finding.contradiction} | {finding.question} | **{finding.answer}** | {finding.needs} |")
+        lines.append(f"| {finding.anchor} | {finding.question} | **{finding.answer}** | {finding.needs} |")
     lines += ["", "## Fields", "", "Only what the schemas do not know, or know otherwise.", ""]
     lines += ["| Stream | Rows looked at | Field | Types | |", "|---|---|---|---|---|"]
     for name, stream in report["streams"].items():

@@ -36,16 +36,16 @@ class Finding:
 
     name: str
     """The sandbox's switch, where there is one."""
-    contradiction: str
-    """Which row of the API reference's section 3 it is about."""
+    anchor: str
+    """The part of docs/api.md that it is about."""
     question: str
     answer: str
     needs: str = ""
     """What data it would take, where nothing could be decided."""
 
 
-def undecided(name: str, contradiction: str, question: str, needs: str) -> Finding:
-    return Finding(name, contradiction, question, UNDECIDED, needs)
+def undecided(name: str, anchor: str, question: str, needs: str) -> Finding:
+    return Finding(name, anchor, question, UNDECIDED, needs)
 
 
 class Probe:
@@ -70,7 +70,7 @@ class Probe:
         return self.api.rows(name, self.samples[name]) if name in self.samples else []
 
     def findings(self) -> Iterator[Finding]:
-        """All findings, in the order of the reference's contradictions."""
+        """All findings, in the order of `QUESTIONS`."""
         for question in QUESTIONS:
             found = question(self)
             yield from found if isinstance(found, list) else [found]
@@ -78,81 +78,85 @@ class Probe:
     # ------------------------------------------------------------------------------------------------------- envelopes
 
     def companies_limit(self) -> Finding:
-        name, number, question = "companies_limit", "1", "How many companies does a page hold at most?"
+        name, anchor, question = (
+            "companies_limit",
+            "docs/api.md#companies-page-size",
+            "How many companies does a page hold at most?",
+        )
         answer = self.api.get("companies", limit=1000)
         if answer.status == 400:
-            return Finding(name, number, question, "100 (more are refused)")
+            return Finding(name, anchor, question, "100 (more are refused)")
         rows, echoed, total = len(self.api.rows("companies", answer)), answer.number("limit"), answer.number("total")
         if rows > 100 or (echoed or 0) > 100:
-            return Finding(name, number, question, "1000")
+            return Finding(name, anchor, question, "1000")
         if echoed == 100 or (total or 0) > 100 or (rows == 100 and self._goes_on_after_100()):
-            return Finding(name, number, question, "100")
-        return undecided(name, number, question, "more than 100 companies")
+            return Finding(name, anchor, question, "100")
+        return undecided(name, anchor, question, "more than 100 companies")
 
     def _goes_on_after_100(self) -> bool:
         return bool(self.api.rows("companies", self.api.get("companies", limit=100, page=2)))
 
     def paging_in(self) -> Finding:
-        name, number, question = "paging_in", "2", "Where do total and pages stand?"
+        name, anchor, question = "paging_in", "docs/api.md#paging-place", "Where do total and pages stand?"
         answer = self.samples["customers"]
         if answer.status != 200:
-            return undecided(name, number, question, "an account whose customers can be read")
+            return undecided(name, anchor, question, "an account whose customers can be read")
         for place, where in (("data", answer.data), ("top", answer.body)):
             if isinstance(where, dict) and type(where.get("total")) is int:
-                return Finding(name, number, question, place)
-        return Finding(name, number, question, "none")
+                return Finding(name, anchor, question, place)
+        return Finding(name, anchor, question, "none")
 
     def templates_in(self) -> Finding:
-        return self._place("templates", "templates_in", "3", ("templates", "data.templates", "data"))
+        return self._place("templates", "templates_in", "docs/api.md#templates-array", ("templates", "data.templates", "data"))
 
     def campaigns_in(self) -> Finding:
-        return self._place("campaigns", "campaigns_in", "4", ("campaigns", "data.campaigns", "data"))
+        return self._place("campaigns", "campaigns_in", "docs/api.md#campaigns-array", ("campaigns", "data.campaigns", "data"))
 
-    def _place(self, stream: str, name: str, number: str, places: tuple[str, ...]) -> Finding:
+    def _place(self, stream: str, name: str, anchor: str, places: tuple[str, ...]) -> Finding:
         question = f"Where do the {stream} stand?"
         for place in places:
             if isinstance(value_at(self.samples[stream].body, place), list):
-                return Finding(name, number, question, place)
-        return undecided(name, number, question, f"an answer of /{stream} with a list in it")
+                return Finding(name, anchor, question, place)
+        return undecided(name, anchor, question, f"an answer of /{stream} with a list in it")
 
     def reports_as(self) -> Finding:
-        name, number, question = "reports_as", "7", "Do reports come as a list?"
+        name, anchor, question = "reports_as", "docs/api.md#reports-shape", "Do reports come as a list?"
         data = self.samples["reports"].data
         if isinstance(data, (list, dict)):
-            return Finding(name, number, question, "list" if isinstance(data, list) else "object")
-        return undecided(name, number, question, "a campaign with a report")
+            return Finding(name, anchor, question, "list" if isinstance(data, list) else "object")
+        return undecided(name, anchor, question, "a campaign with a report")
 
     # ------------------------------------------------------------------------------------------------------ rows' fields
 
     def survey_id(self) -> Finding:
-        name, number, question = "survey_id", "8", "Do rows of the outbox have a surveyId?"
+        name, anchor, question = "survey_id", "docs/api.md#outbox-key", "Do rows of the outbox have a surveyId?"
         has = [bool(row.get("surveyId")) for row in self.rows("outbox")]
         if len(has) < 20:
-            return undecided(name, number, question, "20 sent surveys")
-        return Finding(name, number, question, "always" if all(has) else "sometimes" if any(has) else "never")
+            return undecided(name, anchor, question, "20 sent surveys")
+        return Finding(name, anchor, question, "always" if all(has) else "sometimes" if any(has) else "never")
 
     def score_field(self) -> Finding:
-        name, number, question = "score_field", "13", "What is the score called?"
+        name, anchor, question = "score_field", "docs/api.md#score-name", "What is the score called?"
         data = self.samples["nps"].data
         for field in ("score", "nps"):
             if isinstance(data, dict) and field in data:
-                return Finding(name, number, question, field)
-        return undecided(name, number, question, "answers to an NPS survey")
+                return Finding(name, anchor, question, field)
+        return undecided(name, anchor, question, "answers to an NPS survey")
 
     def updated_date(self) -> Finding:
-        name, number, question = "updated_date", "2.2", "Do customers have an updatedDate?"
+        name, anchor, question = "updated_date", "docs/api.md#updated-date", "Do customers have an updatedDate?"
         rows = self.rows("customers")
         if not rows:
-            return undecided(name, number, question, "a customer")
-        return Finding(name, number, question, "present" if any("updatedDate" in row for row in rows) else "absent")
+            return undecided(name, anchor, question, "a customer")
+        return Finding(name, anchor, question, "present" if any("updatedDate" in row for row in rows) else "absent")
 
     def property_types(self) -> Finding:
         question = "Of which types are the values of customers' properties?"
         lists = [row["properties"] for row in self.rows("customers") if isinstance(row.get("properties"), list)]
         types = {kind_of(item.get("value")) for items in lists for item in items if isinstance(item, dict)}
         if not types:
-            return undecided("property_types", "5", question, "customers with properties")
-        return Finding("property_types", "5", question, ", ".join(sorted(types)))
+            return undecided("property_types", "docs/api.md#property-types", question, "customers with properties")
+        return Finding("property_types", "docs/api.md#property-types", question, ", ".join(sorted(types)))
 
     def recipient_types(self) -> Finding:
         question = "Of which type are additional recipients?"
@@ -161,30 +165,36 @@ class Probe:
         ]
         types = {kind_of(item) for items in lists for item in items}
         if not types:
-            return undecided("recipient_types", "12", question, "a survey sent to additional recipients")
-        return Finding("recipient_types", "12", question, ", ".join(sorted(types)))
+            return undecided(
+                "recipient_types", "docs/api.md#recipient-types", question, "a survey sent to additional recipients"
+            )
+        return Finding("recipient_types", "docs/api.md#recipient-types", question, ", ".join(sorted(types)))
 
     def trend_ids(self) -> Finding:
-        name, number, question = "trend_ids", "28", "Do trends have an id of their own?"
+        name, anchor, question = "trend_ids", "docs/api.md#trend-key", "Do trends have an id of their own?"
         trends = [row["trend"] for row in self.rows("trends") if isinstance(row.get("trend"), dict)]
         if not trends:
-            return undecided(name, number, question, "a trend in a group")
+            return undecided(name, anchor, question, "a trend in a group")
         return Finding(
-            name, number, question, "present" if all("_id" in trend or "id" in trend for trend in trends) else "absent"
+            name, anchor, question, "present" if all("_id" in trend or "id" in trend for trend in trends) else "absent"
         )
 
     def unsurveyed(self) -> Finding:
-        name, number, question = "unsurveyed", "2.13", "What does the score of a metric answer that was never surveyed?"
+        name, anchor, question = (
+            "unsurveyed",
+            "docs/api.md#unsurveyed-metric",
+            "What does the score of a metric answer that was never surveyed?",
+        )
         for metric in ("csat", "ces", "star", "nps"):
             answer = self.samples[metric]
             data = answer.data
             if answer.status == 404:
-                return Finding(name, number, question, "refuse")
+                return Finding(name, anchor, question, "refuse")
             if answer.status == 200 and not data:
-                return Finding(name, number, question, "empty" if data == {} else "null" if data is None else "an empty list")
+                return Finding(name, anchor, question, "empty" if data == {} else "null" if data is None else "an empty list")
             if isinstance(data, dict) and data.get("score") is None and data.get(metric) is None:
-                return Finding(name, number, question, "nulls")
-        return undecided(name, number, question, "a metric that the account never surveyed")
+                return Finding(name, anchor, question, "nulls")
+        return undecided(name, anchor, question, "a metric that the account never surveyed")
 
     def scores(self) -> list[Finding]:
         """Whether each metric that a campaign names has a score; Retently has more metrics than its API's documents."""
@@ -196,11 +206,18 @@ class Probe:
             answer = self.samples[name] if is_sampled else self.api.get(f"{name}/score")
             has = "yes" if answer.data else "no data"
             position = has if answer.status == 200 else f"HTTP {answer.status}"
-            found.append(Finding(f"score of {metric}", "2.13, 33", f"Does the metric {metric} have a score?", position))
-        return found or [undecided("scores", "2.13, 33", "Which metrics have a score?", "a campaign")]
+            found.append(
+                Finding(f"score of {metric}", "docs/api.md#more-metrics", f"Does the metric {metric} have a score?", position)
+            )
+        return found or [undecided("scores", "docs/api.md#more-metrics", "Which metrics have a score?", "a campaign")]
 
     def ping(self) -> Finding:
-        return Finding("ping", "2.1", "Does /ping answer?", "present" if self.samples["account"].status == 200 else "absent")
+        return Finding(
+            "ping",
+            "docs/api.md#account",
+            "Does /ping answer?",
+            "present" if self.samples["account"].status == 200 else "absent",
+        )
 
     # ----------------------------------------------------------------------------------------------------- sort and dates
 
@@ -215,19 +232,19 @@ class Probe:
             first = self.rows(stream)[:1]
             last = self.api.rows(stream, self.api.get(path, limit=1, sort=f"-{field}"))
             if len(self.rows(stream)) < 2 or not last:
-                found.append(undecided(name, "26", question, f"two {stream} of different dates"))
+                found.append(undecided(name, "docs/api.md#sort-order", question, f"two {stream} of different dates"))
             else:
-                found.append(Finding(name, "26", question, "ignored" if first == last else "honoured"))
+                found.append(Finding(name, "docs/api.md#sort-order", question, "ignored" if first == last else "honoured"))
         return found
 
     def outbox_order(self) -> Finding:
         question = "Are sent surveys that are sorted by surveyCreatedDate in the order of sentDate, too?"
         dates = [row["sentDate"] for row in self.rows("outbox") if isinstance(row.get("sentDate"), str)]
         if len(dates) < 20:
-            return undecided("outbox_order", "9", question, "20 sent surveys")
+            return undecided("outbox_order", "docs/api.md#outbox-order", question, "20 sent surveys")
         return Finding(
             "outbox_order",
-            "9",
+            "docs/api.md#outbox-order",
             question,
             "yes, in the sample" if dates in (sorted(dates), sorted(dates, reverse=True)) else "no",
         )
@@ -239,16 +256,20 @@ class Probe:
             name = "dates" if stream == "feedback" else f"dates of {stream}"
             question = f"Does startDate filter {stream}?"
             if not self.rows(stream):
-                found.append(undecided(name, "14, 17", question, f"a row of {stream}"))
+                found.append(undecided(name, "docs/api.md#date-filters", question, f"a row of {stream}"))
                 continue
             answer = self.api.get(self.api.streams[stream].path(), limit=1, startDate="2100-01-01T00:00:00Z")
             is_honoured = answer.status == 200 and not self.api.rows(stream, answer)
-            found.append(Finding(name, "14, 17", question, "honoured" if is_honoured else "ignored"))
+            found.append(Finding(name, "docs/api.md#date-filters", question, "honoured" if is_honoured else "ignored"))
         return found
 
     def customers_date(self) -> Finding:
         """Which date of customers startDate means."""
-        name, number, question = "customers_date", "14", "Which date of customers does startDate filter?"
+        name, anchor, question = (
+            "customers_date",
+            "docs/api.md#customers-date-filter",
+            "Which date of customers does startDate filter?",
+        )
         for row in self.rows("customers"):
             created, updated, email = _date(row.get("createdDate")), _date(row.get("updatedDate")), row.get("email")
             if created and updated and email and updated - created > timedelta(minutes=2):
@@ -256,8 +277,8 @@ class Probe:
                 answer = self.api.get(self.api.streams["customers"].path(), limit=1, email=email, startDate=between)
                 if not self.api.rows("customers", self.api.get(self.api.streams["customers"].path(), limit=1, email=email)):
                     break
-                return Finding(name, number, question, "updatedDate" if self.api.rows("customers", answer) else "createdDate")
-        return undecided(name, number, question, "a customer with an address who was changed minutes after being made")
+                return Finding(name, anchor, question, "updatedDate" if self.api.rows("customers", answer) else "createdDate")
+        return undecided(name, anchor, question, "a customer with an address who was changed minutes after being made")
 
     def bounds(self) -> list[Finding]:
         """Whether a row on the bound is in, for both ends."""
@@ -266,7 +287,7 @@ class Probe:
         for end, beyond in (("startDate", timedelta(milliseconds=1)), ("endDate", timedelta(milliseconds=-1))):
             name = "bounds" if end == "startDate" else "bounds at the end"
             question = f"Is a response whose date is {end} itself in the answer?"
-            finding = undecided(name, "15", question, needs)
+            finding = undecided(name, "docs/api.md#date-bounds", question, needs)
             for row in self.rows("feedback")[-3:]:
                 date = _date(row.get("createdDate"))
                 if date is None:
@@ -274,7 +295,10 @@ class Probe:
                 if self._has(row, **{end: date_text(date + beyond)}):
                     break  # coarser than milliseconds, or not filtered at all
                 finding = Finding(
-                    name, "15", question, "inclusive" if self._has(row, **{end: date_text(date)}) else "exclusive"
+                    name,
+                    "docs/api.md#date-bounds",
+                    question,
+                    "inclusive" if self._has(row, **{end: date_text(date)}) else "exclusive",
                 )
                 break
             found.append(finding)
@@ -283,12 +307,15 @@ class Probe:
     def unix_dates(self) -> Finding:
         question = "Are UNIX seconds taken for a date?"
         if not self.rows("feedback"):
-            return undecided("unix_dates", "16", question, "a response")
+            return undecided("unix_dates", "docs/api.md#date-precision", question, "a response")
         answer = self.api.get(
             self.api.streams["feedback"].path(), limit=1, startDate=int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp())
         )
         return Finding(
-            "unix_dates", "16", question, "yes" if answer.status == 200 and not self.api.rows("feedback", answer) else "no"
+            "unix_dates",
+            "docs/api.md#date-precision",
+            question,
+            "yes" if answer.status == 200 and not self.api.rows("feedback", answer) else "no",
         )
 
     def _has(self, row: dict[str, Any], **bounds: str) -> bool:
@@ -303,13 +330,13 @@ class Probe:
         answer = self.api.get("feedback", limit=2000)
         position = "clamp" if answer.status == 200 and len(self.api.rows("feedback", answer)) <= 1000 else "refuse"
         position = position if answer.status in (200, 400) else f"HTTP {answer.status}"
-        return Finding("over_limit", "27", "What does a limit above 1,000 get?", position)
+        return Finding("over_limit", "docs/api.md#limit-above-maximum", "What does a limit above 1,000 get?", position)
 
     def limits(self) -> Finding:
         """Whether pages can overlap, which takes limits like 998."""
         answer = self.api.get("feedback", limit=998)
         position = {200: "any", 400: "round"}.get(answer.status, f"HTTP {answer.status}")
-        return Finding("limits", "27", "Is any limit up to 1,000 taken?", position)
+        return Finding("limits", "docs/api.md#page-past-end", "Is any limit up to 1,000 taken?", position)
 
     def totals(self) -> list[Finding]:
         """What the paging numbers are worth, and whether the order of rows holds."""
@@ -317,62 +344,69 @@ class Probe:
         again = self.api.get(self.api.streams["feedback"].path(), limit=SAMPLE, sort="createdDate")
         question = "Does total agree with the rows?"
         if total is None:
-            found = [undecided("total", "27", question, "paging numbers")]
+            found = [undecided("total", "docs/api.md#page-past-end", question, "paging numbers")]
         elif again.number("total") != total:
-            found = [Finding("total", "27", question, "swinging")]
+            found = [Finding("total", "docs/api.md#page-past-end", question, "swinging")]
         elif total == 0 and rows:
-            found = [Finding("total", "27", question, "zero")]
+            found = [Finding("total", "docs/api.md#page-past-end", question, "zero")]
         else:
             count, page = len(rows), 1
             while count == page * SAMPLE and page * SAMPLE <= total and page < 3:
                 page = max(page + 1, -(-total // SAMPLE))
                 count = (page - 1) * SAMPLE + len(self.api.rows("feedback", self.api.get("feedback", limit=SAMPLE, page=page)))
-            found = [Finding("total", "27", question, "exact" if count == total else "more" if total > count else "fewer")]
+            found = [
+                Finding(
+                    "total",
+                    "docs/api.md#page-past-end",
+                    question,
+                    "exact" if count == total else "more" if total > count else "fewer",
+                )
+            ]
         ids = [[row.get("id") for row in some] for some in (rows, self.api.rows("feedback", again))]
         dates = [row["createdDate"] for row in rows if row.get("createdDate")]
         question = "Do rows of the same date come in the same order each time?"
         if len(set(dates)) == len(dates):
-            return [*found, undecided("ties", "26", question, "responses of the same date")]
-        return [*found, Finding("ties", "26", question, "stable" if ids[0] == ids[1] else "changing")]
+            return [*found, undecided("ties", "docs/api.md#sort-order", question, "responses of the same date")]
+        return [*found, Finding("ties", "docs/api.md#sort-order", question, "stable" if ids[0] == ids[1] else "changing")]
 
     def echoed_page(self) -> Finding:
-        name, number, question = "echoed_page", "27", "Which page does the third page say it is?"
+        name, anchor, question = "echoed_page", "docs/api.md#page-past-end", "Which page does the third page say it is?"
         if len(self.rows("feedback")) < 3:
-            return undecided(name, number, question, "three responses")
+            return undecided(name, anchor, question, "three responses")
         page = self.api.get("feedback", limit=1, page=3).number("page")
         if page is None:
-            return undecided(name, number, question, "paging numbers")
-        return Finding(name, number, question, {3: "right", 2: "from_zero", 1: "one"}.get(page, str(page)))
+            return undecided(name, anchor, question, "paging numbers")
+        return Finding(name, anchor, question, {3: "right", 2: "from_zero", 1: "one"}.get(page, str(page)))
 
     def row_dates(self) -> Finding:
-        name, number, question = "row_dates", "36", "Do all responses and sent surveys have a date?"
+        name, anchor, question = "row_dates", "docs/api.md#sent-date", "Do all responses and sent surveys have a date?"
         sampled = [(row, field) for stream, field in DATED for row in self.rows(stream)]
         if len(sampled) < 100:
-            return undecided(name, number, question, "100 responses or sent surveys")
-        return Finding(name, number, question, "always" if all(row.get(field) for row, field in sampled) else "sometimes")
+            return undecided(name, anchor, question, "100 responses or sent surveys")
+        return Finding(name, anchor, question, "always" if all(row.get(field) for row, field in sampled) else "sometimes")
 
     def default_limit(self) -> Finding:
         question = "How many responses does a page hold without a limit?"
         answer = self.api.get("feedback")
         rows, echoed = len(self.api.rows("feedback", answer)), answer.number("limit")
         if echoed or len(self.rows("feedback")) > rows:
-            return Finding("default_limit", "10, 11", question, str(echoed or rows))
-        return undecided("default_limit", "10, 11", question, "more than 20 responses")
+            return Finding("default_limit", "docs/api.md#default-limit", question, str(echoed or rows))
+        return undecided("default_limit", "docs/api.md#default-limit", question, "more than 20 responses")
 
     def past_end(self) -> Finding:
-        name, number, question = "past_end", "27", "What does a page past the end get?"
+        name, anchor, question = "past_end", "docs/api.md#page-past-end", "What does a page past the end get?"
         answer = self.api.get("feedback", limit=1, page=FAR_PAGE, sort="createdDate")
         if answer.status != 200:
-            return Finding(name, number, question, "refuse" if answer.status in (400, 404) else f"HTTP {answer.status}")
+            return Finding(name, anchor, question, "refuse" if answer.status in (400, 404) else f"HTTP {answer.status}")
         rows = self.api.rows("feedback", answer)
         if not self.rows("feedback"):
-            return undecided(name, number, question, "two responses")
+            return undecided(name, anchor, question, "two responses")
         if not rows:
-            return Finding(name, number, question, "empty")
+            return Finding(name, anchor, question, "empty")
         first = self.api.rows("feedback", self.api.get("feedback", limit=1, sort="createdDate"))
         if len(self.rows("feedback")) < 2:
-            return undecided(name, number, question, "two responses")
-        return Finding(name, number, question, "first" if first and first[0].get("id") == rows[0].get("id") else "last")
+            return undecided(name, anchor, question, "two responses")
+        return Finding(name, anchor, question, "first" if first and first[0].get("id") == rows[0].get("id") else "last")
 
     # -------------------------------------------------------------------------------------------------- paths and headers
 
@@ -382,28 +416,49 @@ class Probe:
         limits = sorted(name for name in names if name.startswith("x-ratelimit") or name == "retry-after")
         found = [
             Finding(
-                "limit_headers", "18", "Which headers speak of the limit?", ", ".join(limits) or "none on answers with 200"
+                "limit_headers",
+                "docs/api.md#rate-limit-headers",
+                "Which headers speak of the limit?",
+                ", ".join(limits) or "none on answers with 200",
             ),
-            undecided("rate_headers", "18", "Does a 429 say when to come back?", "a refusal, which the probe does not provoke"),
             undecided(
-                "refresh_token", "20", "Does a refresh replace the refresh token?", "an OAuth application instead of a key"
+                "rate_headers",
+                "docs/api.md#rate-limit-headers",
+                "Does a 429 say when to come back?",
+                "a refusal, which the probe does not provoke",
+            ),
+            undecided(
+                "refresh_token",
+                "docs/api.md#refresh-token",
+                "Does a refresh replace the refresh token?",
+                "an OAuth application instead of a key",
             ),
         ]
         for header in ("X-Api-Key", "api_key"):
             works = "yes" if self.api.get_signed(header).status == 200 else "no"
-            found.append(Finding(f"header {header}", "19", f"Does the header {header} carry the key?", works))
+            found.append(
+                Finding(f"header {header}", "docs/api.md#key-header", f"Does the header {header} carry the key?", works)
+            )
         return found
 
     def list_paths(self) -> Finding:
         answers = [self.api.get(path, limit=1).status for path in ("customers", "nps/customers")]
         position = {(200, 200): "both", (200, 404): "new", (404, 200): "old"}.get((answers[0], answers[1]))
-        return Finding("list_paths", "31", "Which of /customers and /nps/customers is there?", position or f"HTTP {answers}")
+        return Finding(
+            "list_paths",
+            "docs/api.md#old-paths",
+            "Which of /customers and /nps/customers is there?",
+            position or f"HTTP {answers}",
+        )
 
     def paths(self) -> list[Finding]:
         """Which of the old and new paths answer."""
         return [
             Finding(
-                f"path {path}", "1.1", f"Does /{path} answer?", "yes" if self.api.get(path, limit=1).status == 200 else "no"
+                f"path {path}",
+                "docs/api.md#old-paths",
+                f"Does /{path} answer?",
+                "yes" if self.api.get(path, limit=1).status == 200 else "no",
             )
             for path in (
                 *("outbox", "nps/outbox"),

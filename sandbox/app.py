@@ -33,13 +33,13 @@ PATHS = {
 }
 ARRAYS = {"customers": "subscribers", "companies": "companies", "feedback": "responses", "outbox": "surveys"}
 DEFAULT_RANGE = {"startDate": "2026-05-01", "endDate": "2026-05-31"}
-"""Which days reports cover when they are not told (2.12: undocumented)."""
+"""Which days reports cover when they are not told (undocumented: docs/api.md#reports)."""
 ROUND_LIMITS = (1, 10, 20, 50, 100, 200, 500, 1000, 2000)
 DEFAULT_SORT = {"outbox": "surveyCreatedDate"}
 
 
 class ApiError(Exception):
-    """An answer with a status other than 200 (reference 1.5)."""
+    """An answer with a status other than 200 (docs/api.md#errors)."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         self.status, self.message, self.headers = status, message, headers
@@ -397,7 +397,7 @@ class Sandbox:
         raise ApiError(404, "Not found")
 
     async def _token(self, request: Request) -> Response:
-        """The OAuth token endpoint (reference 1.3): form body, refresh tokens only."""
+        """The OAuth token endpoint (docs/api.md#oauth): form body, refresh tokens only."""
         self._requests["oauth/token"] += 1
         form = await request.form()
         if isinstance(fault := self.faults.next(request, "oauth/token", str(form)), Response):

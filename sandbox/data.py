@@ -113,7 +113,7 @@ def trends_of(group: Row, with_ids: bool) -> list[Row]:
 
 
 def stamp(milliseconds: int) -> str:
-    """A date as the API writes it (reference 1.7)."""
+    """A date as the API writes it (docs/api.md#dates)."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 

@@ -82,7 +82,7 @@ REDIRECTED = Meaning(
 
 
 def meaning_of_status(status: int, *, oauth: bool = False) -> Meaning:
-    """What a status other than 200 means (reference 1.5)."""
+    """What a status other than 200 means (docs/api.md#errors)."""
     if status == 401 and oauth:
         return OAUTH_401
     if status in STATUS_MEANINGS:
@@ -145,7 +145,7 @@ def rate_limit_wait(headers: Mapping[str, str], now: float, chance: float) -> fl
     """Seconds to wait after a 429: what the answer says (at most 10 minutes), else a minute and up to 10 s more.
 
     Either header is a count of seconds, a date, or UNIX time (in seconds, milliseconds or finer). Nobody has seen these headers
-    on a real response (reference 1.4), so what can't be read is ignored.
+    on a real response (docs/api.md#rate-limit), so what can't be read is ignored.
     """
     said = _seconds(headers.get("Retry-After"), now)
     if said is None:

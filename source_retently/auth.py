@@ -1,4 +1,4 @@
-"""From the configuration to the `Authorization` header of each request (reference 1.2 and 1.3)."""
+"""From the configuration to the `Authorization` header of each request (docs/api.md#authentication)."""
 
 import itertools
 import random

@@ -12,7 +12,7 @@ from airbyte_cdk.sources.streams.call_rate import APIBudget, CallRateLimitHit, M
 logger = logging.getLogger("airbyte.budget")
 
 REQUESTS_PER_MINUTE = 150
-"""The API's limit (reference 1.4)."""
+"""The API's limit (docs/api.md#rate-limit)."""
 
 WINDOW = timedelta(minutes=1)
 """The time that the limit is counted over."""

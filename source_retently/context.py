@@ -115,5 +115,5 @@ class HttpContext:
 
     @property
     def api(self) -> str:
-        """Base of all paths (reference 1.1)."""
+        """Base of all paths (docs/api.md#base-url)."""
         return f"{self.base}/api/v2/"

@@ -151,7 +151,7 @@ class RetentlyErrorHandler(ErrorHandler):
         body = payload(answer)
         if self._is_expected(body):
             return SUCCESS, status
-        # An error may come with status 200 around it and its own code inside (reference 1.5).
+        # An error may come with status 200 around it and its own code inside (docs/api.md#errors).
         code = body.get("code") if isinstance(body, dict) else None
         if isinstance(code, int) and 400 <= code < 600:
             return meaning_of_status(code, oauth=self._oauth), code

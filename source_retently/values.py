@@ -40,7 +40,7 @@ def utc(value: Any) -> str | None:
     """A date as `2019-07-28T04:33:13.217Z`: always UTC and 24 characters, so that text order is time order.
 
     Takes ISO 8601 text with `Z`, an offset or nothing (UTC then), a date alone, and UNIX time in seconds or milliseconds.
-    Finer fractions than milliseconds, which the API never shows (reference 1.7), are cut off. Empty text is None, and so
+    Finer fractions than milliseconds, which the API never shows (docs/api.md#dates), are cut off. Empty text is None, and so
     is one that says "null".
 
     :raises Unfit: for everything else

@@ -11,8 +11,6 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs/api.md"
 TEXT = REFERENCE.read_text(encoding="utf-8")
 FOLDERS = ("source_retently", "sandbox", "probe", "docs", "unit_tests", "integration_tests", "benchmarks", "examples")
-OLD_PATH = "old_path"
-"""The attribute of a stream that has an old path; a class without it may have either path."""
 
 
 def cells(line: str) -> list[str]:
@@ -65,9 +63,8 @@ def test_the_table_has_all_streams_in_their_order() -> None:
 @pytest.mark.parametrize("stream", [make() for make in STREAMS], ids=lambda stream: str(stream.name))
 def test_a_stream_is_as_the_table_says(stream: RetentlyStream) -> None:
     row = table()[stream.name]
-    old_path = getattr(stream, OLD_PATH, None)
-    assert stream.path() in ({row["path"]} if old_path else {row["path"], row["old path"]})
-    assert old_path in (None, row["old path"])
+    assert stream.path() == row["path"]
+    assert (stream.old_path or row["old path"]) == row["old path"]
     assert likely_array(stream) == row["array"]
     assert stream.primary_key == row["key"]
     assert (stream.sort or "") == row["sort"]

@@ -7,7 +7,7 @@ from source_retently.streams.paging import Row
 
 
 class Account(SingleResponseStream):
-    """`GET /ping` (reference 2.1): one row, the account with its plan and usage. Not every source knows the endpoint."""
+    """`GET /ping` (docs/api.md#account): one row, the account with its plan and usage. Not every source knows the endpoint."""
 
     records_at = ("data",)
     answers_one_object = True

@@ -48,7 +48,7 @@ class RetentlyStream(HttpStream, ABC):
 
     primary_key = "id"
     records_at: tuple[str, ...] = ()
-    """Key paths of the rows in the body, with dots between the keys; the most likely first (reference 1.6)."""
+    """Key paths of the rows in the body, with dots between the keys; the most likely first (docs/api.md#envelopes)."""
     answers_one_object = False
     """Whether a single object in place of the list is one row."""
     is_paged = False

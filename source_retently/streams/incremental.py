@@ -19,7 +19,7 @@ from source_retently.streams.paging import End, Row, Step
 from source_retently.values import date_of, date_text
 
 BOUND_MARGIN = timedelta(seconds=1)
-"""Whether the API's date bounds are inclusive is unknown (contradiction 15), so a second more is asked for."""
+"""Whether the API's date bounds are inclusive is unknown (docs/api.md#date-bounds), so a second more is asked for."""
 CHANGE_MARGIN = timedelta(minutes=5)
 """How long before the last sync began a change counts as new: a replica may show it late, with its earlier date."""
 
@@ -169,7 +169,8 @@ def _now() -> datetime:
 
 
 def _bounds(start: str | None) -> dict[str, str]:
-    """The date bound of a request: ISO 8601 in whole seconds (reference 1.7), and not in the future, which the API may refuse.
+    """The date bound of a request: ISO 8601 in whole seconds (docs/api.md#dates), and not in the future, which the API may
+    refuse.
 
     There is no `endDate`: rows that come in meanwhile do no harm, and the clocks of this machine and of the API may differ.
     """

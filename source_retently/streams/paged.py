@@ -168,7 +168,7 @@ class PagedStream(RetentlyStream, ABC):
 
 
 def paging_number(body: Any, name: str) -> int | None:
-    """A paging number: in `data`, or beside it where the newest documentation has them (contradiction 2)."""
+    """A paging number: in `data`, or beside it where the newest documentation has them (docs/api.md#paging-place)."""
     numbers = (value_at(body, path) for path in (f"data.{name}", name))
     return next((number for number in numbers if type(number) is int and number >= 0), None)
 

@@ -23,11 +23,11 @@ from typing import Any
 Row = dict[str, Any]
 
 LARGEST_PAGE = 1000
-"""Rows a page that the API documents as its maximum (reference 1.7)."""
+"""Rows a page that the API documents as its maximum (docs/api.md#page-size)."""
 SAFE_PAGE = 100
-"""Rows a page that every source agrees on (reference, contradiction 1)."""
+"""Rows a page that every source agrees on (docs/api.md#companies-page-size)."""
 SMALLEST_PAGE = 20
-"""Rows a page where no limit is given (reference 1.7)."""
+"""Rows a page where no limit is given (docs/api.md#page-size)."""
 PAGE_SIZES = (LARGEST_PAGE, 500, SAFE_PAGE, SMALLEST_PAGE)
 """The largest page becomes the next smaller of these where the API can't serve it in time."""
 MADE_KEY = "#"

@@ -13,13 +13,13 @@ from source_retently.streams.paging import End, Row, Step
 from source_retently.values import Unfit, utc
 
 CHANGE_DATES = ("isInQueueSetAt", "lastSurveySent", "surveySubscriptionStatus")
-"""Fields of a customer that Retently sets itself, perhaps without moving `updatedDate` (reference, 37)."""
+"""Fields of a customer that Retently sets itself, perhaps without moving `updatedDate` (docs/api.md#customer-changes)."""
 
 
 class Customers(IncrementalStream):
-    """`GET /customers` (reference 2.2): one row a customer, whole in every sync; only changed ones are emitted.
+    """`GET /customers` (docs/api.md#customers): one row a customer, whole in every sync; only changed ones are emitted.
 
-    Which date `startDate` filters is unknown (contradiction 14), so it is not sent.
+    Which date `startDate` filters is unknown (docs/api.md#customers-date-filter), so it is not sent.
     """
 
     cursor_field = "updatedDate"
@@ -73,7 +73,7 @@ class Customers(IncrementalStream):
 
 
 class Companies(PagedStream):
-    """`GET /companies` (reference 2.4): one row a company. Not every account has any."""
+    """`GET /companies` (docs/api.md#companies): one row a company. Not every account has any."""
 
     records_at = ("data.companies",)
     sort = "createdDate"
@@ -89,7 +89,10 @@ class Companies(PagedStream):
 
 
 class SuppressedEmails(SingleResponseStream):
-    """`GET /suppressions/emails` (reference 2.15): one row an address; those of Retently's own list may be masked."""
+    """`GET /suppressions/emails` (docs/api.md#suppressed_emails): one row an address.
+
+    Those of Retently's own list may be masked.
+    """
 
     records_at = ("data", "data.emails", "emails")
     may_be_lacking = True
@@ -99,7 +102,7 @@ class SuppressedEmails(SingleResponseStream):
 
 
 class SuppressedDomains(SingleResponseStream):
-    """`GET /suppressions/domains` (reference 2.16): one row a pattern of domains, such as `*.example.com`."""
+    """`GET /suppressions/domains` (docs/api.md#suppressed_domains): one row a pattern of domains, such as `*.example.com`."""
 
     records_at = ("data", "data.domains", "domains")
     may_be_lacking = True

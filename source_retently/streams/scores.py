@@ -25,7 +25,7 @@ from source_retently.values import Unfit, date_text, utc
 
 
 class Score(SingleResponseStream, ABC):
-    """`GET /{metric}/score` (reference 2.13): one row, the latest score of a metric with its counts.
+    """`GET /{metric}/score` (docs/api.md#scores): one row, the latest score of a metric with its counts.
 
     What the API returns for a metric that the account never surveyed is unknown: 404, no data, or nulls. None is an error.
     """
@@ -42,7 +42,7 @@ class Score(SingleResponseStream, ABC):
         return [] if is_empty else super().rows_in(body)
 
     def fill_in(self, row: Row, parent: Row) -> None:
-        # Older responses call the score by its metric (contradiction 13), and not all of them name the metric.
+        # Older responses call the score by its metric (docs/api.md#score-name), and not all of them name the metric.
         if row.get("score") is None and self.name in row:
             row["score"] = row.pop(self.name)
         row["metricsType"] = row.get("metricsType") or self.name.upper()
@@ -72,7 +72,7 @@ class Star(Score):
 
 
 class Reports(RetentlyStream):
-    """`GET /reports` (reference 2.12): one row a campaign, with its figures of each day; a list, or a single object.
+    """`GET /reports` (docs/api.md#reports): one row a campaign, with its figures of each day; a list, or a single object.
 
     With a start date it asks for the days since; the range that the API takes by default is unknown.
     """
@@ -100,7 +100,10 @@ class Reports(RetentlyStream):
 
 
 class TrendGroups(Listing):
-    """`GET /trends` (reference 2.14): one row a group of trends. Its key is `_id` in the API, and `id` here as well."""
+    """`GET /trends` (docs/api.md#trend_groups): one row a group of trends.
+
+    Its key is `_id` in the API, and `id` here as well.
+    """
 
     records_at = ("groups", "data.groups", "data")
     may_be_lacking = True
@@ -113,7 +116,7 @@ class TrendGroups(Listing):
 
 
 class Trends(DetailStream):
-    """`GET /trends/{groupId}` (reference 2.14): one row a trend of a group, in the account's default range of dates.
+    """`GET /trends/{groupId}` (docs/api.md#trends): one row a trend of a group, in the account's default range of dates.
 
     What a trend holds beside its score is unknown, so it stays whole, in `trend`. Its key is the API's, if there is one, else
     a hash of the group and of all texts in the trend that are no dates, and of its place among trends that agree in these.

@@ -11,7 +11,7 @@ from source_retently.streams.paging import Row
 
 
 class Feedback(IncrementalStream):
-    """`GET /feedback` (reference 2.6): one row a response. Tags, notes and more change later, without a mark."""
+    """`GET /feedback` (docs/api.md#feedback): one row a response. Tags, notes and more change later, without a mark."""
 
     cursor_field = "createdDate"
     records_at = ("data.responses",)
@@ -28,10 +28,10 @@ class Feedback(IncrementalStream):
 
 
 class Outbox(IncrementalStream):
-    """`GET /outbox` (reference 2.8): one row a survey sent. Opened, answered and bounced come later, without a mark.
+    """`GET /outbox` (docs/api.md#outbox): one row a survey sent. Opened, answered and bounced come later, without a mark.
 
-    Its key is made here, since `surveyId` is often absent (contradiction 8). It sorts by a date that its rows don't show
-    and that need not be in the order of `sentDate` (contradiction 9).
+    Its key is made here, since `surveyId` is often absent (docs/api.md#outbox-key). It sorts by a date that its rows don't show
+    and that need not be in the order of `sentDate` (docs/api.md#outbox-order).
     """
 
     cursor_field = "sentDate"
@@ -61,7 +61,7 @@ class Outbox(IncrementalStream):
 
 
 class Campaigns(RetentlyStream):
-    """`GET /campaigns` (reference 2.9): all campaigns in one answer."""
+    """`GET /campaigns` (docs/api.md#campaigns): all campaigns in one answer."""
 
     records_at = ("campaigns", "data.campaigns", "data")
 
@@ -76,7 +76,7 @@ class Campaigns(RetentlyStream):
 
 
 class Templates(Listing):
-    """`GET /templates` (reference 2.10): all templates in one answer; `page` is ignored and would never end."""
+    """`GET /templates` (docs/api.md#templates): all templates in one answer; `page` is ignored and would never end."""
 
     records_at = ("templates", "data.templates", "data")
 
@@ -85,7 +85,7 @@ class Templates(Listing):
 
 
 class TemplateDetails(DetailStream):
-    """`GET /templates/{id}` (reference 2.11): a template with its questions, at the price of a request each."""
+    """`GET /templates/{id}` (docs/api.md#template_details): a template with its questions, at the price of a request each."""
 
     parent_stream = Templates
     records_at = ("data.template", "data", "template")
