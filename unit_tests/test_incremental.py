@@ -282,3 +282,85 @@ def test_the_first_day_of_all_has_no_day_before(api: responses.RequestsMock) -> 
         assert ids == ["a"]
         assert states[-1] == {"createdDate": first}
     assert all("startDate" not in query for query in account.asked)
+
+
+def page_state(stream: type[IncrementalStream], mode: SyncMode, sync: str, position: int = 3) -> dict[str, Any]:
+    """The state of a reading that stopped behind the third row."""
+    found = {"started": "2024-03-20T00:00:00.000Z", "newest": "", "has_undated_rows": False, "asked_from": None}
+    return {"unfinished": {"position": position, "keys": [str(i) for i in range(position)], "sync": sync, **found}}
+
+
+@pytest.mark.parametrize("stream", [Feedback, Customers])
+def test_a_full_refresh_goes_on_from_no_incremental_sync_and_the_other_way_round(serve: Any, stream: Any) -> None:
+    field = str(stream.cursor_field)
+    serve(stream, [{"id": str(i), field: f"2024-03-{i + 1:02}T12:00:00.000Z"} for i in range(6)])
+    incremental = page_state(stream, SyncMode.incremental, "incremental")
+    full = page_state(stream, SyncMode.full_refresh, "full refresh 0")
+    assert len(sync(build(stream, page_size=4), incremental, SyncMode.full_refresh)[0]) == 6
+    assert len(sync(build(stream, page_size=4), full, SyncMode.incremental)[0]) == 6
+    assert (
+        len(
+            sync(
+                build(stream, page_size=4), page_state(stream, SyncMode.full_refresh, "full refresh 7"), SyncMode.full_refresh
+            )[0]
+        )
+        == 6
+    )
+    assert len(sync(build(stream, page_size=4), full, SyncMode.full_refresh)[0]) < 6
+    assert len(sync(build(stream, page_size=4), incremental, SyncMode.incremental)[0]) < 6
+
+
+@pytest.mark.parametrize("stream", [Feedback, Customers])
+def test_a_state_that_is_ahead_of_the_clock_hides_no_change(serve: Any, stream: Any) -> None:
+    field, now = str(stream.cursor_field), datetime.now(timezone.utc)
+    fresh = f"{now - timedelta(seconds=5):%Y-%m-%dT%H:%M:%S}.000Z"
+    serve(stream, [{"id": "fresh", field: fresh}], filters=False)
+    ahead = f"{now + timedelta(hours=23):%Y-%m-%dT%H:%M:%S}.000Z"
+    ids, states = sync(build(stream, Window(lookback=timedelta(days=1))), {field: ahead})
+    assert ids == ["fresh"]
+    assert states[-1][field] <= f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+def test_a_reading_that_lacks_rows_leaves_no_position_behind(serve: Any) -> None:
+    api = serve(Customers, [{"id": str(i), "createdDate": f"2024-03-{i + 1:02}T12:00:00.000Z"} for i in range(20)])
+    hidden = {"rows": api.rows, "count": 0}
+
+    def without_one(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        # A replica that has not got one of the rows answers the first request only.
+        hidden["count"] += 1
+        api.rows = hidden["rows"][1:] if hidden["count"] == 1 else hidden["rows"]
+        return api(request)
+
+    with responses.RequestsMock() as mock:
+        mock.add_callback(responses.GET, f"{API}customers", without_one)
+        _, states = sync(build(Customers, page_size=8))
+    assert "unfinished" not in states[-1]
+    assert "updatedDate" not in states[-1] or states[-1]["updatedDate"] is None
+    serve(Customers, hidden["rows"])
+    assert len(sync(build(Customers, page_size=8), states[-1])[0]) == 20
+
+
+@pytest.mark.parametrize("name", ["started", "newest"])
+@pytest.mark.parametrize("value", [None, 5, "zzz", ["x"], "2024-03-20", "9999-99-99T00:00:00.000Z"])
+def test_garbage_in_an_unfinished_state_starts_anew(serve: Any, name: str, value: Any) -> None:
+    serve(Feedback, feedback(1, 2, 3, 4, 5, 6))
+    state = page_state(Feedback, SyncMode.incremental, "incremental")
+    state["unfinished"][name] = value
+    ids, states = sync(build(Feedback, page_size=4), state)
+    assert len(ids) == 6
+    assert states[-1]["createdDate"] == "2024-03-06T12:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    "date", ["", "soon", "Fri, 31 Dec 9999 23:59:59 -0100", "Mon, 01 Jan 0001 00:00:00 +0100", "Thu, 01 Jan 1970 00:00:00"]
+)
+def test_a_date_header_that_is_none_or_lies_far_away_breaks_nothing(serve: Any, date: str) -> None:
+    api = serve(Feedback, feedback(1, 2))
+    with responses.RequestsMock() as mock:
+
+        def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+            status, _, body = api(request)
+            return status, {"Date": date}, body
+
+        mock.add_callback(responses.GET, f"{API}feedback", answer)
+        assert sync(build(Feedback))[0] == ["0", "1"]

@@ -454,3 +454,12 @@ def test_an_api_that_knows_no_pages_gives_everything_at_once(total: str) -> None
         outcome, lacking = judged(api, size=1000)
         assert outcome.end, (count, outcome)
         assert not lacking
+
+
+@pytest.mark.parametrize("served", [2, 3])
+@pytest.mark.parametrize("die_after", [1, 2, 3])
+def test_a_first_page_that_was_another_one_is_not_gone_on_from(served: int, die_after: int) -> None:
+    api = ChangingList(0, 500, faults={1: served})
+    outcome, lacking = judged(api, die_after=die_after)
+    assert outcome.end
+    assert not lacking

@@ -154,7 +154,7 @@ class Paginator:
         self._date_field = date_field
         self._most_readings = most_readings
         self._anchors, self._position = _anchors_in(saved)
-        self._anchor_date = ""
+        self._anchor_date, self._stopped_at = "", self._position
         self._saved: dict[str, Any] = dict(saved or {}) if self._anchors else {"keys": [], "position": 0}
         self._seen: set[int] = set()
         self._uncounted = 0  # rows that are in no position of this run's keys: before a resumed page, twice on a page, new
@@ -368,6 +368,10 @@ class Paginator:
         """Finds the place where an earlier run stopped; None when the page is to be taken."""
         is_past_end = self.request.number > 1 and page.total is not None and begin >= page.total
         found = -1 if is_past_end else max((i for i, key in enumerate(page.keys) if key in self._anchors), default=-1)
+        if found >= 0 and begin + found >= self._stopped_at:
+            # Rows came in before, or the page that was taken last was not the one asked for: nothing before is sure to be read.
+            self._anchors, self._position = frozenset(), 0
+            return self._ask("the list is not as the last sync left it, starting anew") if self.request.number > 1 else None
         dates = [str((row or {}).get(self._date_field) or "") for row in page.rows]
         self._anchor_date = dates[found] if found >= 0 and not self._anchor_date else self._anchor_date
         first = found
