@@ -117,7 +117,8 @@ def test_a_hostile_record_costs_itself_at_most(call: Connector, own: SandboxProc
     for name, value in arrives.items():
         assert hostile.get(name) == value
     (state, *_) = run.last_states()
-    assert set(state["stream"]["stream_state"]) == {"createdDate"}
+    remembered = {"undated_read", "wrong_total"}  # that some rows have no date, and that the total counts others
+    assert set(state["stream"]["stream_state"]) - remembered == {"createdDate"}
     # And the sync after it starts from there.
     assert call("read", own, catalog=catalog_of("feedback"), state=run.last_states()).code == 0
 
