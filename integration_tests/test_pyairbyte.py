@@ -125,7 +125,7 @@ def assert_the_streams_join(work: Path) -> None:
 def assert_the_queries_of_the_docs_run(work: Path) -> None:
     """Each has an answer, on the tables as they land."""
     queries = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(queries) == 2 * len(STREAMS)
+    assert len(queries) >= 2 * len(STREAMS)
     with duckdb.connect(str(work / "retently.duckdb")) as connection:
         for query in queries:
             assert connection.sql(query).fetchall(), query
