@@ -12,7 +12,7 @@ import duckdb
 
 from docs.erd.relations import RELATIONS
 from docs.tables import PAGE
-from integration_tests.conftest import ROOT
+from integration_tests.conftest import ROOT, Connector, catalog_of
 from sandbox.process import SandboxProcess
 from source_retently.streams import STREAMS
 
@@ -122,10 +122,50 @@ def assert_the_streams_join(work: Path) -> None:
             assert found[1] == 0, child
 
 
+def queries_in(text: str) -> list[str]:
+    return re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+
+
+ABOUT_STREAMS, LIMITATIONS = PAGE.read_text(encoding="utf-8").split("## Limitations")
+
+
 def assert_the_queries_of_the_docs_run(work: Path) -> None:
-    """Each has an answer, on the tables as they land."""
-    queries = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(queries) >= 2 * len(STREAMS)
+    """Each has an answer, on the tables as they land; the one about doubled keys has none while there are none."""
+    queries = queries_in(ABOUT_STREAMS)
+    assert len(queries) == 2 * len(STREAMS)
     with duckdb.connect(str(work / "retently.duckdb")) as connection:
         for query in queries:
             assert connection.sql(query).fetchall(), query
+        (doubled,) = queries_in(LIMITATIONS)
+        assert not connection.sql(doubled).fetchall()
+
+
+def test_the_docs_find_sent_surveys_that_came_under_two_keys(call: Connector, tmp_path: Path) -> None:
+    with SandboxProcess(customers=40, companies=2, feedback=30, outbox=60, survey_id="always", rate_limit=0) as sandbox:
+        rows = sandbox.rows("outbox")
+        dated, named, both, settled = 59, 58, 57, 56
+
+        def change(row: int, **values: Any) -> None:
+            sandbox.do({"kind": "outbox", "change": row, "values": values})
+
+        change(dated, surveyId=None, sentDate=None)
+        change(named, surveyId=None)
+        change(both, surveyId=None, sentDate=None)
+        change(settled, sentDate=None)
+        config = {**sandbox.config, "lookback_window": 365}
+        first = call("read", sandbox, config=config, catalog=catalog_of("outbox"))
+        change(dated, sentDate=rows[dated]["sentDate"])
+        for row in (named, both, settled):
+            change(row, surveyId=rows[row]["surveyId"], sentDate=rows[row]["sentDate"])
+        second = call("read", sandbox, config=config, catalog=catalog_of("outbox"), state=first.last_states())
+    before, after = ({record["id"]: record for record in run.records("outbox")} for run in (first, second))
+    (tmp_path / "outbox.json").write_text(json.dumps(list({**before, **after}.values())), encoding="utf-8")
+    assert len(before) == 60
+    assert len(after.keys() - before.keys()) == 3  # one with a surveyId keeps its key
+    with duckdb.connect() as connection:
+        connection.execute(f"create table outbox as select * from read_json_auto('{tmp_path / 'outbox.json'}')")
+        (doubled,) = queries_in(LIMITATIONS)
+        found = {(old, new) for old, new, *_ in connection.sql(doubled).fetchall()}
+    of = {row: rows[row]["email"] for row in (dated, named, both)}
+    assert {(before[old]["email"], after[new]["email"]) for old, new in found} == {(email, email) for email in of.values()}
+    assert {new for _, new in found} == after.keys() - before.keys()
