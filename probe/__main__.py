@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--config", default="secrets/config.json")
     parser.add_argument("--out", type=Path, default=Path("out"))
     chosen = parser.parse_args()
+    os.environ["NETRC"] = os.devnull  # else requests sends the host's entry in it along (source_retently.run)
     try:
         report = examine(read_config(chosen.config))
     except ConfigError as error:
