@@ -122,7 +122,9 @@ def test_chaos(own: SandboxProcess) -> None:
         # A page without rows is an empty list, where no total or a wrong one says otherwise.
         counts = switches["total"] == "exact" and switches["paging_in"] != "none"
         kinds = [kind for kind in QUICK if counts or kind != "empty"]
-        own.do({"faults": {"rate": chance.choice([0, 0.1, 0.3, 0.5]), "seed": run, "kinds": kinds}}, *churn(chance, 6))
+        # Ties in changing order together with rows that go can hide a row: docs/architecture.md, "Paging", says so.
+        coming_and_going = churn(chance, 6) if switches["ties"] == "stable" else []
+        own.do({"faults": {"rate": chance.choice([0, 0.1, 0.3, 0.5]), "seed": run, "kinds": kinds}}, *coming_and_going)
         if chance.random() < 0.4:  # and one fault that does not pass
             kind = chance.choice([*kinds, "400", "401", "409", "422", "redirect"])
             path, page = chance.choice(list(PATHS.values())), chance.choice([1, 2, 3, 4])
