@@ -468,7 +468,9 @@ class Paginator:
 
     def _move_to(self, page: Page, position: int) -> None:
         self._position = position
-        changes = {"order_changes": True} if self._order_changed else {}
+        # Fewer rows than positions: some may be missing, so a later run has to start anew.
+        is_doubtful = self._order_changed or self._uncounted + len(self._seen) < position
+        changes = {"order_changes": True} if is_doubtful else {}
         clamp = {"size": self._clamp} if self._clamp else {}
         self._saved = {"position": position, "keys": list(page.keys[-REMEMBERED_KEYS:]), **clamp, **changes}
 
