@@ -25,7 +25,7 @@ from source_retently.streams.base import (
     value_at,
     without_body,
 )
-from source_retently.streams.paging import MADE_KEY, End, Page, Paginator, Request, Step
+from source_retently.streams.paging import MADE_KEY, MOST_READINGS, End, Page, Paginator, Request, Step
 from source_retently.streams.prefetch import Prefetch
 from source_retently.streams.progress import Progress
 
@@ -91,7 +91,7 @@ class PagedStream(RetentlyStream, ABC):
     @property
     def most_readings(self) -> int:
         """How often a list whose order changes is read, at the most."""
-        return 8
+        return MOST_READINGS
 
     # ------------------------------------------------------------------------------------------------ the response
 

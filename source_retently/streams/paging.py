@@ -147,7 +147,6 @@ class Paginator:
         :param date_field: the field of a row by which the list is sorted, or one close to it
         :param most_readings: how often a list whose order changes is read, at the most
         """
-        self._size = size
         clamp = (saved or {}).get("size")
         self._clamp = clamp if type(clamp) is int and 3 <= clamp < size else None  # rows of the largest page that the API gives
         self._size = self._clamp or size
