@@ -1,6 +1,6 @@
 """Writes the parts of the documentation that follow from the code: `make docs`. A test fails when they are stale.
 
-A part stands between `<!-- generated: name -->` and `<!-- end of name -->`.
+A part is between `<!-- generated: name -->` and `<!-- end of name -->`.
 """
 
 import sys
@@ -12,53 +12,58 @@ import requests
 from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
 
 from docs.erd.relations import draw, relation_table
-from source_retently import answers
-from source_retently.answers import Meaning
-from source_retently.config import connection_specification
-from source_retently.streams import STREAMS, RetentlyStream
+from source_retently.http import responses
+from source_retently.http.responses import Meaning
+from source_retently.spec import connection_specification
+from source_retently.streams.base import RetentlyStream
+from source_retently.streams.endpoints import STREAMS
 
 PAGE = Path(__file__).parent / "integrations/sources/retently.md"
 ERD = Path(__file__).parent / "erd/README.md"
 
 OCCASIONS: tuple[tuple[str, Meaning], ...] = (
-    ("200 with HTML, half a JSON, `data: null` or another shape", answers.NOT_RETENTLY),
-    ("a redirect to another host; the key does not travel", answers.REDIRECTED),
-    ("400", answers.meaning_of_status(400)),
-    ("401, API key", answers.meaning_of_status(401)),
-    ("401, OAuth, again with a new token", answers.meaning_of_status(401, oauth=True)),
-    ("403", answers.meaning_of_status(403)),
-    ("404", answers.meaning_of_status(404)),
-    ("408", answers.meaning_of_status(408)),
-    ("429", answers.meaning_of_status(429)),
-    ("409, 422 and other 4xx", answers.meaning_of_status(422)),
-    ("500, 502, 503, 504 and other 5xx", answers.meaning_of_status(503)),
-    ("no connection, name not resolved", answers.meaning_of_exception(requests.exceptions.ConnectionError())),
-    ("cut off or reset within the answer", answers.meaning_of_exception(requests.exceptions.ChunkedEncodingError())),
-    ("no answer, or one that drips", answers.meaning_of_exception(requests.exceptions.ReadTimeout())),
-    ("TLS: unknown authority, wrong name, expired", answers.meaning_of_exception(requests.exceptions.SSLError())),
-    ("proxy refuses or is not there", answers.meaning_of_exception(requests.exceptions.ProxyError())),
-    ("proxy's address is none", answers.meaning_of_exception(requests.exceptions.InvalidProxyURL())),
+    ("200 with HTML, half a JSON, `data: null` or another shape", responses.NOT_RETENTLY),
+    ("a redirect to another host; the key is not sent there", responses.REDIRECTED),
+    ("400", responses.meaning_of_status(400)),
+    ("401, API key", responses.meaning_of_status(401)),
+    ("401, OAuth, again with a new token", responses.meaning_of_status(401, oauth=True)),
+    ("400, 401 or 403 of the token endpoint", responses.REFRESH_TOKEN_REFUSED),
+    ("403", responses.meaning_of_status(403)),
+    ("404", responses.meaning_of_status(404)),
+    ("408", responses.meaning_of_status(408)),
+    ("429", responses.meaning_of_status(429)),
+    ("409, 422 and other 4xx", responses.meaning_of_status(422)),
+    ("500, 502, 503, 504 and other 5xx", responses.meaning_of_status(503)),
+    ("no connection, name not resolved", responses.meaning_of_exception(requests.exceptions.ConnectionError())),
+    ("cut off or reset within the response", responses.meaning_of_exception(requests.exceptions.ChunkedEncodingError())),
+    ("no response, or one that arrives too slowly", responses.meaning_of_exception(requests.exceptions.ReadTimeout())),
+    ("TLS: unknown authority, wrong name, expired", responses.meaning_of_exception(requests.exceptions.SSLError())),
+    ("proxy refuses or is not there", responses.meaning_of_exception(requests.exceptions.ProxyError())),
+    ("not a valid proxy URL", responses.meaning_of_exception(requests.exceptions.InvalidProxyURL())),
 )
 RETRIES = {
-    answers.meaning_of_status(400): "page 1 with 100 rows; a later page is the end of the list, or asked for in another way",
-    answers.meaning_of_status(403): "no; the stream is skipped",
-    answers.meaning_of_status(404): "page 1: no; the stream is skipped. A later page: as for 400",
-    answers.meaning_of_status(503): "for 5 minutes; after two 504s with fewer rows",
-    answers.meaning_of_exception(requests.exceptions.ReadTimeout()): "for 5 minutes; after two time-outs with fewer rows",
-    answers.meaning_of_status(401, oauth=True): "once, with a new token",
-    answers.meaning_of_status(429): "as the answer says, else after a minute; until 10 minutes without a success",
+    responses.meaning_of_status(400): "page 1 with 100 rows; a later page is the end of the list, or asked for in another way",
+    responses.meaning_of_status(403): "no; the stream is skipped",
+    responses.meaning_of_status(404): "page 1: no; the stream is skipped. A later page: as for 400",
+    responses.meaning_of_status(503): "for 5 minutes; after two 504s with fewer rows",
+    responses.meaning_of_exception(requests.exceptions.ReadTimeout()): "for 5 minutes; after two time-outs with fewer rows",
+    responses.meaning_of_status(401, oauth=True): "once, with a new token",
+    responses.meaning_of_status(429): "as its headers say, else after a minute; until 10 minutes without a success",
 }
 
 
-def answer_table() -> str:
-    rows = ["| Answer | Tried again | Failure | The sentence |", "|---|---|---|---|"]
+STATUS_SHOWN = {responses.SERVER_ERROR: 503, responses.REFRESH_TOKEN_REFUSED: 401}
+
+
+def response_table() -> str:
+    rows = ["| Response | Retried | Failure | Message |", "|---|---|---|---|"]
     for occasion, meaning in OCCASIONS:
-        sentence = meaning.sentence.format(
-            host="app.retently.com", what="the request for feedback (page 3)", status="503" if "5xx" in occasion else "422"
+        message = meaning.message.format(
+            host="app.retently.com", what="the request for feedback (page 3)", status=STATUS_SHOWN.get(meaning, 422)
         )
         retried = RETRIES.get(meaning, "no" if meaning.action is ResponseAction.FAIL else "for 5 minutes")
         kind = meaning.failure_type.value if meaning.failure_type else ""
-        rows.append(f"| {occasion} | {retried} | `{kind}` | {sentence} |")
+        rows.append(f"| {occasion} | {retried} | `{kind}` | {message} |")
     return "\n".join(rows)
 
 
@@ -93,7 +98,7 @@ def field_table(stream: type[RetentlyStream]) -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
-    "answers": answer_table,
+    "responses": response_table,
     "options": option_table,
     "streams": stream_table,
     **{f"fields of {stream().name}": partial(field_table, stream) for stream in STREAMS},

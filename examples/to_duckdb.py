@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from source_retently.config import Config, ConfigError, canonical
-from source_retently.context import base_url
+from source_retently.environment import base_url
 from source_retently.files import read_config
 
 NOTES = "_retently_sync"

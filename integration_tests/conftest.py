@@ -18,7 +18,7 @@ import pytest
 
 from integration_tests.leaks import leaked, rows_in
 from sandbox.process import SandboxProcess
-from source_retently.context import Patience
+from source_retently.run_context import Timeouts
 
 ROOT = Path(__file__).parent.parent
 CATALOG = ROOT / "integration_tests/configured_catalog.json"
@@ -156,18 +156,18 @@ Forked = Callable[..., Run]
 def forked(tmp_path: Path) -> Forked:
     """Runs a command line in a process that is forked from one which has imported everything: a second faster than a new one.
 
-    `secrets` may not occur in its output; `patience` shortens its patience, and without `waits` no time passes between tries.
+    `secrets` may not occur in its output; `timeouts` are in place of its own, and without `waits` no time passes between tries.
     """
 
     def run(
         *words: str,
         environment: Mapping[str, str] | None = None,
         secrets: list[str] | None = None,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         waits: bool = True,
     ) -> Run:
         out, err = tmp_path / "stdout", tmp_path / "stderr"
-        process = processes.Process(target=_run_forked, args=(words, dict(environment or {}), out, err, patience, waits))
+        process = processes.Process(target=_run_forked, args=(words, dict(environment or {}), out, err, timeouts, waits))
         process.start()
         process.join(60)
         if process.is_alive():
@@ -184,7 +184,7 @@ def forked(tmp_path: Path) -> Forked:
 
 
 def _run_forked(
-    words: tuple[str, ...], environment: dict[str, str], out: Path, err: Path, patience: Patience | None, waits: bool
+    words: tuple[str, ...], environment: dict[str, str], out: Path, err: Path, timeouts: Timeouts | None, waits: bool
 ) -> None:
     from source_retently import source
     from source_retently.run import run
@@ -193,8 +193,8 @@ def _run_forked(
     os.environ.update(environment)
     for path, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
-    if patience:
-        source.SYNC_PATIENCE = source.CHECK_PATIENCE = patience
+    if timeouts:
+        source.SYNC_TIMEOUTS = source.CHECK_TIMEOUTS = timeouts
     if not waits:
         time.sleep = lambda _: None
     try:

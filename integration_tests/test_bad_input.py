@@ -33,7 +33,7 @@ def named(*names: str) -> dict[str, Any]:
 
 NOT_JSON = "is not JSON in UTF-8"
 NOT_A_CATALOG = "is not a configured catalog"
-NO_STATES = "holds no states"
+NO_STATES = "contains no states"
 
 ANY_FILE: list[tuple[str, Any, str]] = [
     ("missing", MISSING, "does not exist"),
@@ -54,10 +54,10 @@ ANY_FILE: list[tuple[str, Any, str]] = [
 ]
 
 CONFIGS: list[tuple[str, Any, str]] = [
-    ("a list", [SECRET], "must hold a JSON object"),
-    ("a text", SECRET, "must hold a JSON object"),
-    ("a number", 5, "must hold a JSON object"),
-    ("null", None, "must hold a JSON object"),
+    ("a list", [SECRET], "must contain a JSON object"),
+    ("a text", SECRET, "must contain a JSON object"),
+    ("a number", 5, "must contain a JSON object"),
+    ("null", None, "must contain a JSON object"),
     ("an empty object", {}, "credentials is missing"),
     ("a wrong name", {"apikey": SECRET}, "credentials is missing"),
     ("a huge object", {str(number): SECRET for number in range(100_000)}, "credentials is missing"),
@@ -82,7 +82,7 @@ CONFIGS: list[tuple[str, Any, str]] = [
     ("a date that is none", {**CONFIG, "start_date": SECRET}, "start_date is not a date"),
     ("a date of another land", {**CONFIG, "start_date": "31.01.2024"}, "start_date is not a date"),
     ("a date that is a number", {**CONFIG, "start_date": 1700000000}, "start_date is not a date"),
-    ("a date to come", {**CONFIG, "start_date": "2999-01-01T00:00:00Z"}, "start_date lies in the future"),
+    ("a date to come", {**CONFIG, "start_date": "2999-01-01T00:00:00Z"}, "start_date is in the future"),
     ("a window in words", {**CONFIG, "lookback_window": SECRET}, "lookback_window must be a whole number from 0 to 3650"),
     ("a negative window", {**CONFIG, "lookback_window": -1}, "lookback_window must be a whole number"),
     ("no workers", {**CONFIG, "num_workers": 0}, "num_workers must be a whole number from 1 to 10"),

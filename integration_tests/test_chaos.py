@@ -24,8 +24,9 @@ from sandbox.faults import PASSING
 from sandbox.process import PATHS, SandboxProcess
 from sandbox.switches import Switches
 from source_retently import SourceRetently, source
-from source_retently.context import BASE_URL_VARIABLE, Patience
-from source_retently.streams import STREAMS
+from source_retently.environment import BASE_URL_VARIABLE
+from source_retently.run_context import Timeouts
+from source_retently.streams.endpoints import STREAMS
 
 RUNS = int(os.environ.get("CHAOS_RUNS", "40"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
@@ -44,7 +45,7 @@ def own() -> Iterator[SandboxProcess]:
 @pytest.fixture(autouse=True)
 def _no_waits(monkeypatch: pytest.MonkeyPatch, own: SandboxProcess) -> None:
     monkeypatch.setenv(BASE_URL_VARIABLE, own.url)
-    monkeypatch.setattr(source, "SYNC_PATIENCE", Patience(connect=2, read=0.5, answer=0.7, retry=0.1, rate_limit=0.1))
+    monkeypatch.setattr(source, "SYNC_TIMEOUTS", Timeouts(connect=2, read=0.5, answer=0.7, retry=0.1, rate_limit=0.1))
     monkeypatch.setattr(time, "sleep", lambda _: None)
 
 

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 from integration_tests.conftest import CATALOG, Connector
 from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 
 SCHEMAS = {stream().name: stream().get_json_schema() for stream in STREAMS}
 KEYS = {stream().name: stream.primary_key for stream in STREAMS}

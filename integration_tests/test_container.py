@@ -16,7 +16,7 @@ from integration_tests.leaks import leaked
 from sandbox.app import CLIENT
 from sandbox.data import CAMPAIGNS
 from sandbox.process import SandboxProcess
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 
 pytestmark = pytest.mark.container
 

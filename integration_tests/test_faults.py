@@ -12,12 +12,12 @@ from integration_tests.conftest import Connector, Run, catalog_of
 from sandbox.app import CLIENT
 from sandbox.data import CAMPAIGNS
 from sandbox.process import PATHS, SandboxProcess
-from source_retently.context import Patience
-from source_retently.streams import STREAMS
+from source_retently.run_context import Timeouts
+from source_retently.streams.endpoints import STREAMS
 
 KEY = 'k3y/+of&the=faults,%20"\\-and-more-of-it'
 BUSY = {"credentials": {"api_key": KEY}, "requests_per_minute": 10_000}
-SHORT = Patience(connect=2, read=0.6, answer=0.8, retry=0.3, rate_limit=0.3)
+SHORT = Timeouts(connect=2, read=0.6, answer=0.8, retry=0.3, rate_limit=0.3)
 KEYS = {stream().name: str(stream.primary_key) for stream in STREAMS}
 CONFIG_ERROR, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 
@@ -26,26 +26,26 @@ TABLE: list[tuple[str, str, str]] = [
     ("400", SYSTEM, "refused the request for templates as malformed (HTTP 400)"),
     ("401", CONFIG_ERROR, "does not accept the API key (HTTP 401)"),
     ("403", CONFIG_ERROR, "no permission for the request for templates (HTTP 403)"),
-    ("404", CONFIG_ERROR, "knows nothing of the request for templates (HTTP 404)"),
+    ("404", CONFIG_ERROR, "does not know the request for templates (HTTP 404)"),
     ("408", TRANSIENT, "gave up waiting for the request for templates (HTTP 408)"),
     ("409", SYSTEM, "unexpectedly (HTTP 409)"),
     ("422", SYSTEM, "unexpectedly (HTTP 422)"),
     ("429", TRANSIENT, "rate limit leaves no room"),
     *(
-        (status, TRANSIENT, f"failed to answer the request for templates (HTTP {status})")
+        (status, TRANSIENT, f"could not serve the request for templates (HTTP {status})")
         for status in ("500", "502", "503", "504")
     ),
-    ("html", TRANSIENT, "with something that is not Retently's"),
-    ("half", TRANSIENT, "with something that is not Retently's"),
-    ("null", TRANSIENT, "with something that is not Retently's"),
-    ("shape", TRANSIENT, "with something that is not Retently's"),
-    ("deep", TRANSIENT, "with something that is not Retently's"),
-    ("error", TRANSIENT, "failed to answer the request for templates (HTTP 502)"),
-    ("redirect", CONFIG_ERROR, "sent the request for templates on to another address"),
-    ("reset", TRANSIENT, "broke off its answer"),
-    ("cut", TRANSIENT, "broke off its answer"),
-    ("hang", TRANSIENT, "did not answer the request for templates in time"),
-    ("drip", TRANSIENT, "did not answer the request for templates in time"),
+    ("html", TRANSIENT, "did not return a Retently response"),
+    ("half", TRANSIENT, "did not return a Retently response"),
+    ("null", TRANSIENT, "did not return a Retently response"),
+    ("shape", TRANSIENT, "did not return a Retently response"),
+    ("deep", TRANSIENT, "did not return a Retently response"),
+    ("error", TRANSIENT, "could not serve the request for templates (HTTP 502)"),
+    ("redirect", CONFIG_ERROR, "redirected the request for templates to another address"),
+    ("reset", TRANSIENT, "cut off its response"),
+    ("cut", TRANSIENT, "cut off its response"),
+    ("hang", TRANSIENT, "did not respond to the request for templates in time"),
+    ("drip", TRANSIENT, "did not respond to the request for templates in time"),
 ]
 PASSING = [fault for fault, failure_type, _ in TABLE if failure_type == TRANSIENT]
 
@@ -78,7 +78,7 @@ def test_a_lasting_fault_fails_its_stream_and_no_other(
 ) -> None:
     order(own, fault, path="templates")
     catalog = catalog_of("campaigns", "templates", "feedback")
-    run = call("read", own, config=BUSY, catalog=catalog, patience=SHORT, waits=False, options=("--debug",))
+    run = call("read", own, config=BUSY, catalog=catalog, timeouts=SHORT, waits=False, options=("--debug",))
     assert_told(run, failure_type, said)
     assert not run.records("templates")
     assert len(run.records("feedback")) == 60
@@ -88,7 +88,7 @@ def test_a_lasting_fault_fails_its_stream_and_no_other(
 @pytest.mark.parametrize(("fault", "failure_type", "said"), TABLE, ids=[fault for fault, *_ in TABLE])
 def test_check_says_the_same(call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
     order(own, fault)
-    run = call("check", own, config=BUSY, patience=SHORT, waits=False, options=("--debug",))
+    run = call("check", own, config=BUSY, timeouts=SHORT, waits=False, options=("--debug",))
     assert run.code == 0
     assert run.messages[-1]["connectionStatus"]["status"] == "FAILED"
     assert said.replace("templates", "customers") in run.sentence.replace(" (page 1)", "")
@@ -98,7 +98,7 @@ def test_check_says_the_same(call: Connector, own: SandboxProcess, fault: str, f
 def test_a_plan_that_includes_nothing_fails(call: Connector, own: SandboxProcess, fault: str) -> None:
     order(own, fault)
     lacking = ("trend_groups", "trends", "suppressed_emails", "suppressed_domains", "account")
-    run = call("read", own, patience=SHORT, catalog=catalog_of(*lacking))
+    run = call("read", own, timeouts=SHORT, catalog=catalog_of(*lacking))
     assert_told(run, CONFIG_ERROR, "Retently refused every stream of the connection")
 
 
@@ -110,8 +110,8 @@ def test_a_passing_fault_on_any_stream_page_and_try_is_survived(call: Connector,
     paths = [path for path in PATHS.values() if fault != "null" or not path.endswith("/score")]
     own.do({"faults": {"rate": 0}}, *({"fault": fault, "path": path, "times": tries} for path in paths))
     own.do(*({"fault": fault, "path": path, "page": 3} for path in ("customers", "feedback", "outbox")))
-    patience = Patience(connect=2, read=0.6, answer=0.8, retry=30, rate_limit=30)
-    run = call("read", own, config={**own.config, "_page_size": 10}, patience=patience, waits=False)
+    patience = Timeouts(connect=2, read=0.6, answer=0.8, retry=30, rate_limit=30)
+    run = call("read", own, config={**own.config, "_page_size": 10}, timeouts=patience, waits=False)
     assert run.code == 0, run.sentence
     assert own.stats()["faults"] == tries * len(paths) + 3
     for name, rows in own.stats()["rows"].items():
@@ -166,16 +166,16 @@ TOKEN_TABLE = [
 def test_the_token_endpoint(call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
     order(own, fault, path="oauth/token")
     config = {"credentials": CLIENT}
-    run = call("read", own, config=config, catalog=catalog_of("campaigns"), patience=SHORT, waits=False, options=("--debug",))
+    run = call("read", own, config=config, catalog=catalog_of("campaigns"), timeouts=SHORT, waits=False, options=("--debug",))
     assert_told(run, failure_type, said)
-    assert call("check", own, config=config, patience=SHORT).sentence == run.errors()[0]["message"]
+    assert call("check", own, config=config, timeouts=SHORT).sentence == run.errors()[0]["message"]
 
 
 @pytest.mark.parametrize("token", ["two\\nlines", "café", "tab\\tbed", "", "{}"])
 def test_an_access_token_that_fits_no_header(call: Connector, own: SandboxProcess, token: str) -> None:
     body = f'{{"access_token": "{token}", "expires_in": 600}}' if token != "{}" else '{"access_token": {}}'
     order(own, "body", path="oauth/token", text=body)
-    run = call("check", own, config={"credentials": CLIENT}, patience=SHORT, options=("--debug",), secrets=("two\nlines",))
+    run = call("check", own, config={"credentials": CLIENT}, timeouts=SHORT, options=("--debug",), secrets=("two\nlines",))
     assert "the request for an OAuth token" in run.sentence
 
 

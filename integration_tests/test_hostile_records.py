@@ -10,7 +10,7 @@ from airbyte_cdk.models import AirbyteMessageSerializer
 
 from integration_tests.conftest import Connector, Run, catalog_of
 from sandbox.process import PATHS, SandboxProcess
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 
 KEYS = {stream().name: str(stream.primary_key) for stream in STREAMS}
 ANSWER = '{"message": "Success.", "code": 200, "data": {"total": 2, "pages": 1, "responses": [%s]}}'

@@ -11,11 +11,11 @@ import pytest
 
 from integration_tests.conftest import Forked, catalog_of
 from sandbox.app import CLIENT
-from source_retently.context import Patience
+from source_retently.run_context import Timeouts
 
 PASSWORD = "a-pass-of-the-netrc-file"
 KEY = "k3y-beside-a-netrc-file"
-SHORT = Patience(connect=3, read=3, answer=3, retry=0.2, rate_limit=0.2)
+SHORT = Timeouts(connect=3, read=3, answer=3, retry=0.2, rate_limit=0.2)
 
 
 class Api(ThreadingHTTPServer):
@@ -81,7 +81,7 @@ def test_its_credentials_never_travel(forked: Forked, api: Api, tmp_path: Path, 
         "RETENTLY_BASE_URL": f"http://127.0.0.1:{api.server_port}",
         **({"NETRC": str(file)} if place == "NETRC" else {}),
     }
-    run = forked("read", *words, environment=environment, secrets=[PASSWORD, KEY], patience=SHORT)
+    run = forked("read", *words, environment=environment, secrets=[PASSWORD, KEY], timeouts=SHORT)
     token = [("/api/oauth/token", None)] if kind == "oauth" else []
     header = "Bearer an-access-token-that-is-new" if kind == "oauth" else f"api_key={KEY}"
     assert api.seen == [*token, ("/api/v2/nps/score", header), ("/moved/nps/score", header)]

@@ -16,9 +16,9 @@ import trustme
 from integration_tests.conftest import Connector, Forked, catalog_of
 from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
-from source_retently.context import Patience
+from source_retently.run_context import Timeouts
 
-SHORT = Patience(connect=3, read=3, answer=3, retry=0.2, rate_limit=0.2)
+SHORT = Timeouts(connect=3, read=3, answer=3, retry=0.2, rate_limit=0.2)
 PROXY_PASSWORD = "pr0xy-pass/word%of=the-test"
 NOWHERE = ["https://retently.invalid", "http://127.0.0.1:9", "https://[::1]:9"]
 KEY = "k3y-that-travels-through-a-proxy"
@@ -114,14 +114,11 @@ def test_a_proxy_that_refuses(call: Connector, secure: SandboxProcess, bundle: s
     run = call("read", secure, catalog=catalog_of("nps"), environment=environment, **options)
     assert run.code == 1
     assert run.errors()[0]["failure_type"] == "transient_error"
-    assert (
-        run.errors()[0]["message"]
-        == "The proxy let no request through to localhost for the request for nps: check HTTPS_PROXY."
-    )
+    assert run.errors()[0]["message"] == "The proxy did not connect to localhost for the request for nps: check HTTPS_PROXY."
 
 
 def test_a_proxy_that_is_not_there(call: Connector, secure: SandboxProcess) -> None:
-    run = call("check", secure, environment={"HTTPS_PROXY": "http://127.0.0.1:9"}, patience=SHORT)
+    run = call("check", secure, environment={"HTTPS_PROXY": "http://127.0.0.1:9"}, timeouts=SHORT)
     assert "check HTTPS_PROXY" in run.sentence
 
 
@@ -129,14 +126,14 @@ def test_a_proxy_that_is_not_there(call: Connector, secure: SandboxProcess) -> N
     "address", ["http://", "socks5://127.0.0.1:9", "ftp://127.0.0.1:9", "http://[x", "http://user:pass@x:port"]
 )
 def test_a_proxy_that_can_be_none(call: Connector, secure: SandboxProcess, address: str) -> None:
-    run = call("check", secure, environment={"HTTPS_PROXY": address}, patience=SHORT, secrets=("user:pass",))
-    assert run.sentence.startswith("HTTPS_PROXY holds no address of a proxy")
+    run = call("check", secure, environment={"HTTPS_PROXY": address}, timeouts=SHORT, secrets=("user:pass",))
+    assert run.sentence.startswith("HTTPS_PROXY is not a valid proxy URL")
 
 
 @pytest.mark.parametrize("path", ["/nowhere.pem", "/etc/hostname", "/dev/null"])
 def test_certificates_that_are_none(call: Connector, secure: SandboxProcess, path: str) -> None:
     for command in ("check", "read"):
-        run = call(command, secure, environment={"REQUESTS_CA_BUNDLE": path}, patience=SHORT)
+        run = call(command, secure, environment={"REQUESTS_CA_BUNDLE": path}, timeouts=SHORT)
         assert run.sentence == "REQUESTS_CA_BUNDLE names no file of certificates: correct it, or unset it."
 
 
@@ -149,7 +146,7 @@ def test_a_company_authority(call: Connector, secure: SandboxProcess, bundle: st
 def assert_untrusted(call: Connector, sandbox: SandboxProcess, environment: dict[str, str]) -> None:
     before = sandbox.stats()["requests"]
     for command in ("check", "read"):
-        run = call(command, sandbox, environment=environment, patience=SHORT, options=("--debug",), catalog=catalog_of("nps"))
+        run = call(command, sandbox, environment=environment, timeouts=SHORT, options=("--debug",), catalog=catalog_of("nps"))
         sentence = run.errors()[0]["message"] if run.errors() else run.sentence
         assert sentence.startswith("No trusted TLS connection to localhost")
         assert "REQUESTS_CA_BUNDLE" in sentence
@@ -176,7 +173,7 @@ def test_a_certificate_that_is_not_right_is_never_trusted(
     config.write_text(json.dumps({"api_key": KEY}), encoding="utf-8")
     with SandboxProcess(certificate=certificate(authority, tmp_path, name, until), **ROWS) as flawed:
         environment = {**flawed.environment, "REQUESTS_CA_BUNDLE": bundle}
-        run = forked("check", "--config", str(config), environment=environment, secrets=[KEY], patience=SHORT)
+        run = forked("check", "--config", str(config), environment=environment, secrets=[KEY], timeouts=SHORT)
     assert run.messages[-1]["connectionStatus"]["status"] == "FAILED"
     assert run.sentence.startswith("No trusted TLS connection to localhost")
 
@@ -184,7 +181,7 @@ def test_a_certificate_that_is_not_right_is_never_trusted(
 def test_plain_http_where_tls_is_wanted(call: Connector) -> None:
     with SandboxProcess(**ROWS) as plain:
         address = plain.url.replace("http://", "https://")
-        run = call("check", plain, environment={"RETENTLY_BASE_URL": address}, patience=SHORT)
+        run = call("check", plain, environment={"RETENTLY_BASE_URL": address}, timeouts=SHORT)
         assert run.sentence.startswith("No trusted TLS connection to 127.0.0.1")
         assert plain.stats()["requests"] == {}
 
@@ -192,8 +189,8 @@ def test_plain_http_where_tls_is_wanted(call: Connector) -> None:
 @pytest.mark.parametrize("address", NOWHERE)
 def test_a_host_that_is_not_there(call: Connector, secure: SandboxProcess, address: str) -> None:
     environment = {"RETENTLY_BASE_URL": address}
-    assert call("check", secure, environment=environment, patience=SHORT).sentence.startswith("No connection to ")
-    run = call("read", secure, catalog=catalog_of("nps"), environment=environment, patience=SHORT)
+    assert call("check", secure, environment=environment, timeouts=SHORT).sentence.startswith("No connection to ")
+    run = call("read", secure, catalog=catalog_of("nps"), environment=environment, timeouts=SHORT)
     assert run.code == 1
     assert run.errors()[0]["failure_type"] == "transient_error"
 
@@ -205,9 +202,9 @@ def test_a_redirect_takes_no_secret_to_another_host(call: Connector, secrets_in:
         path = "nps/score" if secrets_in == "key" else "oauth/token"
         target = f"{elsewhere.url}/api/v2/nps/score" if secrets_in == "key" else f"{elsewhere.url}/api/oauth/token"
         here.do({"fault": "redirect", "path": path, "to": target, "times": 99})
-        run = call("read", here, config=config, catalog=catalog_of("nps"), patience=SHORT, options=("--debug",))
+        run = call("read", here, config=config, catalog=catalog_of("nps"), timeouts=SHORT, options=("--debug",))
         assert run.code == 1
-        assert "on to another address" in run.errors()[0]["message"]
+        assert "to another address" in run.errors()[0]["message"]
         assert "200" not in elsewhere.stats()["statuses"]
 
 

@@ -20,7 +20,7 @@ from probe.questions import UNDECIDED
 from sandbox.data import METRICS
 from sandbox.process import SandboxProcess
 from sandbox.switches import Switches
-from source_retently.context import BASE_URL_VARIABLE
+from source_retently.environment import BASE_URL_VARIABLE
 
 POSITIONS: dict[str, tuple[Any, ...]] = {
     name: get_args(kind) for name, kind in get_type_hints(Switches).items() if get_args(kind)

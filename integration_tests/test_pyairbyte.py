@@ -14,7 +14,7 @@ from docs.erd.relations import RELATIONS
 from docs.tables import PAGE
 from integration_tests.conftest import ROOT, Connector, catalog_of
 from sandbox.process import SandboxProcess
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 
 KINDS = {
     "customers": ("id", "jobTitle"),

@@ -15,7 +15,7 @@ from integration_tests.acceptance import ACCOUNT, LIVE
 from integration_tests.conftest import CATALOG, ROOT
 from sandbox.process import SandboxProcess
 from source_retently import SourceRetently
-from source_retently.context import BASE_URL_VARIABLE
+from source_retently.environment import BASE_URL_VARIABLE
 
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "acceptance-test-config.yml").read_text(encoding="utf-8"))
 FUTURE = CONFIG["acceptance_tests"]["incremental"]["tests"][0]["future_state"]["future_state_path"]

@@ -157,7 +157,7 @@ def test_a_broken_configuration_is_one_message(sync: Sync) -> None:
     assert "config.json does not exist" in message(sync(None))
     for broken, told in {
         '{"api_key": }': "config.json is not JSON",
-        "[]": "must hold a JSON object",
+        "[]": "must contain a JSON object",
         '{"api_key": ""}': "is empty",
         '{"api_key": "k", "start_date": "soon"}': "start_date is not a date",
         '{"api_key": "k", "num_workers": 99}': "num_workers",

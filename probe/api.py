@@ -6,13 +6,13 @@ from typing import Any
 
 import requests
 
-from source_retently import odd_json
-from source_retently.auth import ApiKeyAuthenticator
-from source_retently.budget import RateBudget
-from source_retently.context import base_url
-from source_retently.streams import STREAMS
-from source_retently.streams.base import value_at
-from source_retently.streams.paged import paging_number
+from source_retently.config import REQUESTS_PER_MINUTE
+from source_retently.environment import base_url
+from source_retently.http import lenient_json
+from source_retently.http.auth import ApiKeyAuthenticator
+from source_retently.http.rate_limit import RateBudget
+from source_retently.streams.endpoints import STREAMS
+from source_retently.streams.envelope import paging_number, value_at
 
 MOST_REQUESTS = 80
 TIMEOUT = (10, 60)
@@ -48,7 +48,7 @@ class Api:
         self._session.auth = ApiKeyAuthenticator(key)
         self._key = key
         self._base = f"{base_url()}/api/v2/"
-        self._budget = RateBudget()
+        self._budget = RateBudget(REQUESTS_PER_MINUTE)
         self.streams = {stream.name: stream for stream in (make() for make in STREAMS)}
         """Every stream of the connector, which knows where the API has it and where its rows stand."""
         self.made = 0
@@ -82,7 +82,7 @@ class Api:
         self._budget.acquire_call(None)
         response = session.get(self._base + path, params=dict(params), timeout=TIMEOUT, allow_redirects=False)
         try:
-            body = odd_json.loads(response.content)
+            body = lenient_json.parse(response.content)[0]
         except ValueError:
             body = None
         return Answer(response.status_code, body, response.headers)

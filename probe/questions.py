@@ -10,14 +10,15 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from probe.api import Answer, Api
-from source_retently.streams import STREAMS
-from source_retently.streams.base import value_at
 from source_retently.streams.details import DetailStream
-from source_retently.streams.scores import Score
-from source_retently.values import Unfit, date_of, date_text, utc
+from source_retently.streams.endpoints import STREAMS
+from source_retently.streams.envelope import value_at
+from source_retently.streams.paged import PagedStream
+from source_retently.streams.score import Score
+from source_retently.values import NotCoercible, date_of, date_text, utc
 
 UNDECIDED = "not decidable with this account's data"
-PAGED = [stream().name for stream in STREAMS if stream.is_paged]
+PAGED = [stream().name for stream in STREAMS if issubclass(stream, PagedStream)]
 """The lists that come in pages."""
 SAMPLE = 200
 """Rows a stream that are looked at."""
@@ -62,7 +63,7 @@ class Probe:
                     self.samples[name] = api.get(stream.path(stream_slice={"parent": {"id": ids[0]}}))
             else:
                 self.samples[name] = api.get(
-                    stream.path(), **({"limit": SAMPLE, "sort": stream.sort} if stream.is_paged else {})
+                    stream.path(), **({"limit": SAMPLE, "sort": stream.sort} if isinstance(stream, PagedStream) else {})
                 )
 
     def rows(self, name: str) -> list[dict[str, Any]]:
@@ -512,6 +513,6 @@ def kind_of(value: Any) -> str:
 def _date(value: Any) -> datetime | None:
     try:
         text = utc(value) if isinstance(value, str) else None
-    except Unfit:
+    except NotCoercible:
         return None
     return date_of(text) if text else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probe.questions import Probe, kind_of
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 
 FITTING = {"number": {"integer", "number"}, "date-time": {"date-time"}, "string": {"string", "date-time"}}
 """Types that a field of the schema takes as they are, where it is not only its own."""

@@ -45,10 +45,10 @@ class Broken(Response):
         self._kind = kind
         self._location = location
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, read_body: Receive, send: Send) -> None:
         if self._kind == "hang":
             with suppress(asyncio.TimeoutError):
-                while (await asyncio.wait_for(receive(), 30))["type"] != "http.disconnect":
+                while (await asyncio.wait_for(read_body(), 30))["type"] != "http.disconnect":
                     pass
         if self._kind == "redirect":
             elsewhere = [(b"location", self._location.encode()), (b"content-length", b"0")]

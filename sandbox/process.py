@@ -9,8 +9,8 @@ from typing import Any
 import requests
 
 from sandbox.app import API_KEY
-from source_retently.context import BASE_URL_VARIABLE
-from source_retently.streams import STREAMS
+from source_retently.environment import BASE_URL_VARIABLE
+from source_retently.streams.endpoints import STREAMS
 
 PATHS = {stream().name: stream().path().split("{")[0] for stream in STREAMS}
 """Where the requests of each stream go; with a slash at the end where there is one for each row of another stream."""

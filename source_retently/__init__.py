@@ -1,6 +1,9 @@
 """Airbyte source connector for Retently."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from source_retently.source import SourceRetently
 
 __all__ = ["SourceRetently"]
 

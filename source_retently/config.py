@@ -1,4 +1,4 @@
-"""What the user types becomes one typed `Config`; the connector's spec is made from the same model.
+"""`Config`: the configuration that the user typed, checked and typed. The connector's spec is made from the same model.
 
 Four shapes of credentials have been published for Retently connectors, and all of them work:
 
@@ -6,8 +6,7 @@ Four shapes of credentials have been published for Retently connectors, and all 
 - `{"credentials": {"auth_type": "Client", "client_id": …, "client_secret": …, "refresh_token": …}}`
 - `{"api_key": …}` and `{"ApiKey": …}`
 
-Whatever is wrong ends as a `ConfigError` whose message is one sentence that names the field and the remedy, and never
-quotes what was typed.
+Invalid input raises a `ConfigError` whose message names the field and the remedy, and never quotes what was typed.
 """
 
 import re
@@ -15,67 +14,60 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from airbyte_cdk.models import (
-    AdvancedAuth,
-    AuthFlowType,
-    FailureType,
-    OAuthConfigSpecification,
-    OauthConnectorInputSpecification,
-)
-from airbyte_cdk.sources.utils.schema_helpers import expand_refs
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from source_retently.budget import REQUESTS_PER_MINUTE
+from source_retently.values import NotCoercible, date_of, utc
 
-DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/sources/retently"
 TOKENS_URL = "https://app.retently.com/settings/api/tokens"
 OAUTH_URL = "https://app.retently.com/settings/oauth"
 OAUTH_FIELDS = ("client_id", "client_secret", "refresh_token")
+REQUESTS_PER_MINUTE = 150
+"""The API's limit (docs/api.md#rate-limit)."""
 
 
 class ConfigError(AirbyteTracedException):
     """The configuration can't be used; the message says why and what to do about it."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(message=sentence, internal_message=sentence, failure_type=FailureType.config_error)
+    def __init__(self, message: str) -> None:
+        super().__init__(message=message, internal_message=message, failure_type=FailureType.config_error)
 
 
-def fits_a_header(value: str) -> bool:
-    """Whether a secret can travel in an HTTP header: visible ASCII."""
+def is_valid_in_header(value: str) -> bool:
+    """Whether a secret can be sent in an HTTP header: visible ASCII."""
     return bool(re.fullmatch(r"[\x21-\x7e]+", value))
 
 
 def _secret(value: str) -> str:
-    """A secret without the blanks around it; what remains must be one line of visible ASCII, as HTTP headers need it."""
+    """A secret without the whitespace around it; the rest must be one line of visible ASCII, as HTTP headers need it."""
     value = value.strip()
     if not value:
         raise ValueError("is empty: fill it in")
     if re.search(r"[\r\n]", value):
         raise ValueError("contains a line break: paste it again as one line")
-    if not fits_a_header(value):
-        raise ValueError("contains blanks or characters that are not ASCII: copy it again from Retently")
+    if not is_valid_in_header(value):
+        raise ValueError("contains whitespace or characters that are not ASCII: copy it again from Retently")
     return value
 
 
 Secret = Annotated[str, AfterValidator(_secret)]
 
 
-def _date(value: Any) -> Any:
-    """`YYYY-MM-DD` or `YYYY-MM-DDTHH:MM:SS[.mmm]` with `Z` or an offset; UTC where neither is given."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+def _date(value: Any) -> datetime | None:
+    """A date as `values.utc` reads it, but written as text; UTC where it has no offset."""
+    if value is None:
         return None
-    unreadable = ValueError("is not a date that can be read: write it as 2024-01-31T00:00:00Z")
-    if not isinstance(value, str):
-        raise unreadable
     try:
-        date = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value.strip()))
-        date = date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        raise unreadable from None
-    if date > datetime.now(timezone.utc):
-        raise ValueError("lies in the future: set it to the first day that you want, or leave it empty for all")
+        text = utc(value) if isinstance(value, str) else ""
+    except NotCoercible:
+        text = ""
+    if text == "":
+        raise ValueError("is not a date: write it as 2024-01-31T00:00:00Z")
+    date = date_of(text) if text else None
+    if date and date > datetime.now(timezone.utc):
+        raise ValueError("is in the future: set it to the first day that you want, or leave it empty for all")
     return date
 
 
@@ -153,9 +145,10 @@ class Config(_Options):
         le=3650,
         title="Look-back Window (days)",
         description=(
-            "Feedback and sent surveys change after they were made (tags, notes, opened, answered), and the API tells nobody. "
-            "Each incremental sync therefore reads this many days before the last one again. Rows of these days arrive again "
-            "in every sync, one request for each 1,000 of them; destinations that deduplicate keep the newest. 0 turns it off."
+            "Feedback and sent surveys change after they were made (tags, notes, opened, answered) without changing their "
+            "date. Each incremental sync therefore reads the last days before the newest row again, as many as this says. "
+            "Rows of these days are emitted again in every sync, one request for each 1,000 of them; destinations that "
+            "deduplicate keep the newest. 0 turns it off."
         ),
         json_schema_extra={"order": 2},
     )
@@ -167,7 +160,7 @@ class Config(_Options):
         title="Pages at a Time",
         description=(
             "How many pages of a stream are fetched at the same time; 1 fetches one after another. More hides the time that "
-            "Retently takes to answer, up to the limit of requests a minute, and takes a few megabytes of memory each."
+            "Retently needs for a response, up to the limit of requests a minute, and takes a few megabytes of memory each."
         ),
         json_schema_extra={"order": 3},
     )
@@ -177,8 +170,8 @@ class Config(_Options):
         le=10_000,
         title="Requests per Minute",
         description=(
-            "The limit of the account; Retently's documentation says 150. A fifteenth of it is left to others. Set it lower "
-            "if other programs use the account, too."
+            "The limit of the account; 150 by Retently's documentation. The connector uses 14/15 of it. Set it lower if other "
+            "programs use the account, too."
         ),
         json_schema_extra={"order": 4},
     )
@@ -187,12 +180,12 @@ class Config(_Options):
     def parse(cls, raw: Mapping[str, Any]) -> "Config":
         """The typed configuration.
 
-        :raises ConfigError: with one sentence about the first thing that is wrong
+        :raises ConfigError: about the first thing that is wrong
         """
         try:
             return cls.model_validate(canonical(raw))
         except ValidationError as error:
-            raise ConfigError(_sentence(error.errors(include_input=False, include_url=False)[0])) from None
+            raise ConfigError(_message(error.errors(include_input=False, include_url=False)[0])) from None
 
 
 def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,7 +193,7 @@ def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
 
     An option that is null is left out: Terraform sends null for what is not set.
 
-    :raises ConfigError: when it can't be told which kind of credentials is meant
+    :raises ConfigError: when it is not clear which kind of credentials is meant
     """
     config = _without_nulls(raw)
     legacy = [config.pop(name) for name in ("api_key", "ApiKey") if name in config]
@@ -220,12 +213,12 @@ def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_auth_type(credentials: Mapping[str, Any]) -> dict[str, Any]:
     kind = credentials.get("auth_type")
-    token = not _blank(credentials.get("api_key"))
-    oauth = [name for name in OAUTH_FIELDS if not _blank(credentials.get(name))]
+    token = not _is_empty(credentials.get("api_key"))
+    oauth = [name for name in OAUTH_FIELDS if not _is_empty(credentials.get(name))]
     if kind is None:
         if token and oauth:
             raise ConfigError(
-                f"credentials holds both an api_key and {' and '.join(oauth)}: "
+                f"credentials contains both an api_key and {' and '.join(oauth)}: "
                 "keep one kind, or set credentials.auth_type to Token or Client."
             )
         kind = "Client" if oauth or (not token and any(name in credentials for name in OAUTH_FIELDS)) else "Token"
@@ -237,11 +230,11 @@ def _without_nulls(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _blank(value: Any) -> bool:
+def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _message(error: ErrorDetails) -> str:
     # A union's choice is part of pydantic's path, not of what the user typed.
     field = ".".join(str(part) for part in error["loc"] if part not in ("Token", "Client"))
     match error["type"]:
@@ -257,77 +250,3 @@ def _sentence(error: ErrorDetails) -> str:
     if schema.get("type") == "integer":
         return f"{field} must be a whole number from {schema['minimum']} to {schema['maximum']}."
     return f"{field} can't be used: {error['msg'][0].lower()}{error['msg'][1:]}."
-
-
-def connection_specification() -> dict[str, Any]:
-    """The JSON Schema (draft-07) of the configuration, as Airbyte's UI renders it."""
-    schema = Config.model_json_schema()
-    schema["definitions"] = schema.pop("$defs")
-    for node in _nodes(schema):
-        if "$ref" in node:
-            node["$ref"] = node["$ref"].replace("$defs", "definitions")
-    expand_refs(schema)
-    for node in _nodes(schema):
-        # The UI knows neither discriminators nor unions with null, and shows Python's docstrings as they stand.
-        node.pop("discriminator", None)
-        optional = [choice for choice in node.get("anyOf", []) if choice != {"type": "null"}]
-        if len(optional) == 1:
-            del node["anyOf"]
-            node.update(optional[0])
-        if node.get("default", "") is None:
-            del node["default"]
-    schema.pop("description", None)
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "additionalProperties": True}
-
-
-def advanced_auth() -> AdvancedAuth:
-    """How Airbyte's UI gets a refresh token: which kind of credentials is OAuth, the requests, and where the results go.
-
-    Nothing here follows RETENTLY_BASE_URL: the published spec is the same everywhere.
-    """
-    return AdvancedAuth(
-        auth_flow_type=AuthFlowType.oauth2_0,
-        predicate_key=["credentials", "auth_type"],
-        predicate_value="Client",
-        oauth_config_specification=OAuthConfigSpecification(
-            oauth_connector_input_specification=OauthConnectorInputSpecification(
-                consent_url=(
-                    "https://app.retently.com/api/oauth/authorize"
-                    "?{{ client_id_key }}={{ client_id_value | urlencode }}"
-                    "&{{ redirect_uri_key }}={{ redirect_uri_value | urlencode }}"
-                    "&response_type=code&{{ state_key }}={{ state_value | urlencode }}"
-                ),
-                access_token_url="https://app.retently.com/api/oauth/token",  # noqa: S106
-                # Without exactly this type the platform would send the parameters as JSON.
-                access_token_headers={"Content-Type": "application/x-www-form-urlencoded"},
-                access_token_params={
-                    "grant_type": "authorization_code",
-                    **{f"{{{{ {name}_key }}}}": f"{{{{ {name}_value }}}}" for name in _SENT_FOR_A_TOKEN},
-                },
-                extract_output=["refresh_token"],
-            ),
-            complete_oauth_output_specification=_oauth_fields("refresh_token"),
-            complete_oauth_server_input_specification=_oauth_fields("client_id", "client_secret", with_paths=False),
-            complete_oauth_server_output_specification=_oauth_fields("client_id", "client_secret"),
-        ),
-    )
-
-
-_SENT_FOR_A_TOKEN = ("client_id", "client_secret", "auth_code", "redirect_uri")
-"""What the platform knows and Retently wants for a token, by the platform's names."""
-
-
-def _oauth_fields(*names: str, with_paths: bool = True) -> dict[str, Any]:
-    """The JSON Schema of an object with these fields of the credentials."""
-    path = {name: {"path_in_connector_config": ["credentials", name]} if with_paths else {} for name in names}
-    properties = {name: {"type": "string", **path[name]} for name in names}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def _nodes(node: Any) -> list[dict[str, Any]]:
-    """Every object of a JSON document, the outer ones first."""
-    if isinstance(node, list):
-        return [found for item in node for found in _nodes(item)]
-    if not isinstance(node, dict):
-        return []
-    return [node, *(found for value in node.values() for found in _nodes(value))]

@@ -1,7 +1,7 @@
 """The CDK's command line around `SourceRetently`.
 
-Nothing but Airbyte messages goes to stdout. Exit code 0 means that everything asked for was done; `check` says FAILED in
-its message and ends with 0, as the protocol wants it.
+Only Airbyte messages go to stdout. Exit code 0 means that everything was done; a failed `check` reports FAILED in its message
+and exits with 0, as the protocol wants it.
 """
 
 import argparse
@@ -24,43 +24,42 @@ from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_retently import odd_json
 from source_retently.config import Config, ConfigError
+from source_retently.http import lenient_json
 from source_retently.source import SourceRetently
 
 Counts = defaultdict[HashableStreamDescriptor, float]
 
 USAGE = (
-    "say spec; check or discover with --config FILE; or read with --config FILE, --catalog FILE and, after the first sync, "
+    "use spec; check or discover with --config FILE; or read with --config FILE, --catalog FILE and, after the first sync, "
     "--state FILE."
 )
 
-BUNDLE = 100
-"""Records that are written at once."""
+RECORDS_PER_WRITE = 100
 
 EXIT_BROKEN_PIPE = 120
-"""What Python itself ends with when it can't write what is left."""
+"""Python's own exit code when it can't flush stdout."""
 
-
-SHOWN_HEADERS = ("date", "content-type", "content-length", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining")
+LOGGED_HEADERS = ("date", "content-type", "content-length", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining")
 
 
 class _CdkLines(logging.Filter):
-    """Corrects the CDK's lines in the log.
+    """Corrects what the CDK logs.
 
-    It calls every wait a rate limit, and `spec` should be one line: these are dropped. With --debug it writes all headers of
-    requests and answers, where its own mask does not find a key with quotes in it, nor one that a server repeats in another
+    It logs each wait as a rate limit, and a line before the output of `spec`: both are dropped. With --debug it logs all
+    headers and the body of the token request, and its mask misses a key with quotes, or one that a server repeats in another
     encoding: only harmless headers stay.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(headers := vars(record).get("headers"), Mapping):
-            vars(record)["headers"] = {name: value for name, value in headers.items() if name.lower() in SHOWN_HEADERS}
+            vars(record)["headers"] = {name: value for name, value in headers.items() if name.lower() in LOGGED_HEADERS}
+        vars(record).pop("request_body", None)
         return not str(record.msg).startswith(("UserDefinedBackoffException", "MemoryMonitor instantiated"))
 
 
 class Entrypoint(AirbyteEntrypoint):
-    """The CDK's entrypoint, with the connector's own words for a bad configuration, and less work for each record."""
+    """The CDK's entrypoint, with the connector's own check of the configuration, and less work for each record."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
@@ -69,30 +68,30 @@ class Entrypoint(AirbyteEntrypoint):
     @staticmethod
     def validate_connection(source_spec: Any, config: Any) -> None:
         """
-        :raises ConfigError: with one sentence; the CDK's own would quote the configuration
+        :raises ConfigError: in place of the CDK's error, which would quote the configuration
         """
         Config.parse(config)
 
     def read(self, source_spec: Any, config: Any, catalog: Any, state: Any) -> Iterator[AirbyteMessage]:
-        """Writes the records itself, a bundle at a time, and leaves all other messages to the CDK.
+        """Writes the records itself, many at a time, and leaves all other messages to the CDK.
 
-        The CDK would copy each record twice more on its way out. A bundle ends with the next other message at the latest, and
-        a state follows the last record of each page: nothing finished waits while a page is fetched.
+        The CDK would copy each record twice more. Records are written before the next message of another type at the latest,
+        and a state follows the last record of each page: no record waits while a page is fetched.
         """
-        bundle: list[bytes] = []
+        lines: list[bytes] = []
         for message in super().read(source_spec, config, catalog, state):
             if message.record is not None:
-                bundle.append(_record_line(message.record))
-                if len(bundle) < BUNDLE:
+                lines.append(_record_line(message.record))
+                if len(lines) < RECORDS_PER_WRITE:
                     continue
-            sys.stdout.write(b"".join(bundle).decode())
-            bundle.clear()
+            sys.stdout.write(b"".join(lines).decode())
+            lines.clear()
             if message.record is None:
                 yield message
-        sys.stdout.write(b"".join(bundle).decode())
+        sys.stdout.write(b"".join(lines).decode())
 
     def handle_record_counts(self, message: AirbyteMessage, stream_message_count: Counts) -> AirbyteMessage:  # type: ignore[override]
-        """Counts records for the states that follow them, as the CDK does, but into its books only when one does."""
+        """Counts the records before each state, as the CDK does, but adds them up only when a state comes."""
         if message.record is not None:
             self._counted[message.record.stream] += 1
             return message
@@ -103,21 +102,21 @@ class Entrypoint(AirbyteEntrypoint):
 
 
 def _record_line(record: AirbyteRecordMessage) -> bytes:
-    return odd_json.dumps(
+    return lenient_json.dumps(
         {"type": "RECORD", "record": {"stream": record.stream, "data": record.data, "emitted_at": record.emitted_at}}
     )
 
 
 def launch(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command of the connector and prints what it says."""
-    Thread(target=_end_with_the_reader, daemon=True, name="reader-watch").start()
-    for handler in logging.getLogger().handlers:  # a logger's filter would not see the lines of the loggers below it
+    """Runs one command of the connector and prints its messages."""
+    Thread(target=_exit_when_stdout_closes, daemon=True, name="stdout-watch").start()
+    for handler in logging.getLogger().handlers:  # a logger's own filter would miss its child loggers
         handler.addFilter(_CdkLines())
     entrypoint = Entrypoint(SourceRetently())
     stderr = sys.stderr
     with PRINT_BUFFER:
-        # The print buffer would put into stdout what Python and its libraries print on stderr, and if it can't, Python prints
-        # the error with all that it holds: rows.
+        # The print buffer replaces stderr, too: messages of Python and its libraries would go to stdout, and where that is
+        # closed, Python would print the error with the buffered rows.
         sys.stderr = stderr
         write = sys.stdout.write  # the print buffer's; `print` would write each line in two parts
         try:
@@ -126,35 +125,35 @@ def launch(arguments: Sequence[str] | None = None) -> None:
             for message in entrypoint.run(parsed):
                 write(f"{message}\n")
         except AirbyteTracedException as error:
-            # A failure that has its sentence; the CDK's hook for the unexpected would log a stack trace with it.
+            # A failure with its message; the CDK's hook for unexpected errors would log a stack trace with it.
             write(f"{AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message())}\n")
             sys.exit(1)
 
 
 def _check_temporary_folder() -> None:
     """
-    :raises ConfigError: when there is none; the CDK needs one for every command
+    :raises ConfigError: when none can be written; the CDK needs one for each command
     """
     try:
         with TemporaryDirectory(ignore_cleanup_errors=True):
             pass
     except OSError:
-        raise ConfigError("No folder for temporary files can be written: set TMPDIR to one that can.") from None
+        raise ConfigError("No temporary folder can be written: set TMPDIR to a folder that can.") from None
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     """
-    :raises ConfigError: with one sentence in place of argparse's lines, which would repeat what was typed
+    :raises ConfigError: in place of argparse's output, which would repeat what was typed
     """
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(output):
             parsed = AirbyteEntrypoint.parse_args(arguments)
     except SystemExit as ended:
         if not ended.code:
             raise  # --help
-        why = said.getvalue().rsplit("error: ", 1)[-1].strip()
-        # Of argparse's reasons these name only what it knows itself.
+        why = output.getvalue().rsplit("error: ", 1)[-1].strip()
+        # These of argparse's messages quote only what it knows itself.
         why = f" ({why})" if why.startswith("the following") or why.endswith("expected one argument") else ""
         raise ConfigError(f"The command line can't be used{why}: {USAGE}") from None
     if not parsed.command:
@@ -162,8 +161,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parsed
 
 
-def _end_with_the_reader() -> None:
-    """Ends the process when nobody reads its output any more, even while it waits for an answer or for the rate limit."""
+def _exit_when_stdout_closes() -> None:
+    """Ends the process when the reader of its output is gone, even while it waits for a response or for the rate limit."""
     if sys.__stdout__ is None or not hasattr(select, "poll"):
         return
     poll = select.poll()

@@ -1,4 +1,4 @@
-"""Reads the files that are named on the command line; what is wrong with one ends as a sentence, never as its content."""
+"""Reads the config, catalog and state files. Error messages say what is wrong with a file, and never quote its content."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,23 +14,23 @@ from airbyte_cdk.sources.utils.casing import camel_to_snake
 from serpyco_rs import SchemaValidationError
 
 from source_retently.config import ConfigError
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 
 NAMES = [camel_to_snake(stream.__name__) for stream in STREAMS]
-"""Of all streams, as the CDK names them, without making them."""
+"""The names of all streams, as the CDK makes them, without creating the streams."""
 
 SYNC_NUMBERS = ("generation_id", "minimum_generation_id", "sync_id")
-"""By which the platform tells apart a retry, a new sync and a refresh."""
+"""They tell a retry, a new sync and a refresh apart."""
 
 
 def read_json(path: str, what: str) -> Any:
-    """The JSON in a file; a byte order mark before it does no harm.
+    """The JSON in a file; a byte order mark is ignored.
 
-    :raises ConfigError: when there is no such file, it can't be read, or it holds something else
+    :raises ConfigError: when the file does not exist, can't be read, or is not JSON
     """
     if path.lstrip()[:1] in ("{", "["):
-        # What follows may be a key, so it is not said again.
-        raise ConfigError(f"The {what} is given by its content: write that into a file, and give --{what} the file's path.")
+        # It may contain a key, so it is not repeated.
+        raise ConfigError(f"--{what} is JSON: write it into a file, and give --{what} the path of the file.")
     try:
         with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
@@ -48,19 +48,19 @@ def read_config(path: str) -> dict[str, Any]:
     """
     config = read_json(path, "config")
     if not isinstance(config, dict):
-        raise ConfigError(f'The config file {path} must hold a JSON object like {{"api_key": "…"}}: correct it.')
+        raise ConfigError(f'The config file {path} must contain a JSON object like {{"api_key": "…"}}: correct it.')
     return config
 
 
 def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
-    """The configured streams, with what a source uses of them; the rest of the file is not looked at.
+    """The configured streams, reduced to what a source uses of them; the rest of the file is ignored.
 
     :raises ConfigError: when the file is not a configured catalog
     """
-    held = read_json(path, "catalog")
+    content = read_json(path, "catalog")
     remedy = "take integration_tests/configured_catalog.json for an example."
     try:
-        catalog = ConfiguredAirbyteCatalogSerializer.load(_used_catalog(held))
+        catalog = ConfiguredAirbyteCatalogSerializer.load(_used_catalog(content))
     except SchemaValidationError as error:
         where = error.errors[0].instance_path or "its top"
         raise ConfigError(f"The catalog file {path} is not a configured catalog (see {where}): {remedy}") from None
@@ -68,40 +68,40 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
         raise ConfigError(f"The catalog file {path} names no stream: {remedy}")
     names = [configured.stream.name for configured in catalog.streams]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"The catalog file {path} names {shown(twice)} more than once: keep each stream once.")
+        raise ConfigError(f"The catalog file {path} names {shortened(twice)} more than once: keep each stream once.")
     return catalog
 
 
 def read_state(path: str | None) -> list[AirbyteStateMessage]:
     """The state of each stream in a file, one message of type STREAM for each.
 
-    The file holds a state or a list of them, as in STATE messages: STREAM, GLOBAL (its `stream_states` are used) or LEGACY
-    (states by the streams' names). An object of states by the streams' names alone will do, too.
+    The file contains a state or a list of them, as in STATE messages: STREAM, GLOBAL (its `stream_states` are used) or LEGACY
+    (states by the streams' names). An object of states by the streams' names alone is accepted, too.
 
-    :raises ConfigError: when the file holds something else, or states but none of a stream
+    :raises ConfigError: when the file contains something else, or no stream's state
     """
-    held = read_json(path, "state") if path else None
+    content = read_json(path, "state") if path else None
     try:
-        return [AirbyteStateMessageSerializer.load(_stream_message(state)) for state in _stream_states(held)]
+        return [AirbyteStateMessageSerializer.load(_stream_message(state)) for state in _stream_states(content)]
     except (SchemaValidationError, TypeError, AttributeError, KeyError):
         raise ConfigError(
-            f"The state file {path} holds no states: write the STATE messages of the last sync into it as a list, or []."
+            f"The state file {path} contains no states: write the STATE messages of the last sync into it as a list, or []."
         ) from None
 
 
-def shown(names: Iterable[str]) -> str:
-    """Names from a file as a sentence can show them: a few, and not at any length."""
+def shortened(names: Iterable[str]) -> str:
+    """Names from a file as a message can show them: the first five, cut to 40 characters."""
     cut = [name if len(name) <= 40 else f"{name[:40]}…" for name in names]
     return ", ".join(cut[:5]) + (", …" if len(cut) > 5 else "")
 
 
-def _used_catalog(held: Any) -> Any:
-    """The catalog without what is a destination's business: newer platforms write values there that the CDK does not know.
+def _used_catalog(catalog: Any) -> Any:
+    """The catalog without what only destinations need: newer platforms write values there that the CDK does not know.
 
-    What is missing or of the wrong shape is left for the CDK to name.
+    The CDK reports what is missing or has the wrong type.
     """
-    if not isinstance(held, Mapping) or not isinstance(streams := held.get("streams"), list):
-        return held
+    if not isinstance(catalog, Mapping) or not isinstance(streams := catalog.get("streams"), list):
+        return catalog
     return {"streams": [_used_stream(stream) if isinstance(stream, Mapping) else stream for stream in streams]}
 
 
@@ -120,20 +120,20 @@ def _used_stream(configured: Mapping[str, Any]) -> dict[str, Any]:
     return {**used, "destination_sync_mode": "append"}
 
 
-def _stream_states(held: Any) -> list[Mapping[str, Any]]:
+def _stream_states(content: Any) -> list[Mapping[str, Any]]:
     """
-    :raises TypeError, AttributeError, KeyError: when it holds something else, or no stream's state
+    :raises TypeError, AttributeError, KeyError: when it is something else, or no stream's state
     """
-    if held in (None, [], {}):
+    if content in (None, [], {}):
         return []
-    if isinstance(held, list):
-        return [stream for message in held for stream in _states_in(message)]
-    return _states_in(held) if held.keys() & {"type", "stream", "state", "data", "global"} else _by_name(held)
+    if isinstance(content, list):
+        return [stream for message in content for stream in _states_in(message)]
+    return _states_in(content) if content.keys() & {"type", "stream", "state", "data", "global"} else _by_name(content)
 
 
 def _states_in(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The streams' states in one message of the protocol. Whether `type` is there, and right, makes no difference: the CDK
-    would ignore a state without it, and read everything."""
+    """The streams' states in one message of the protocol. Whether `type` is there, and right, makes no difference; without it
+    the CDK would ignore the state and do a full read."""
     state = message["state"] if message.get("type") == "STATE" else message
     if (stream := state.get("stream")) is not None:
         return [stream]
@@ -151,6 +151,6 @@ def _by_name(states: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _stream_message(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state as the CDK reads it; it looks streams up without a namespace."""
+    """The state as the CDK reads it, without a namespace: it looks streams up without one."""
     descriptor = {"name": state["stream_descriptor"]["name"]}
     return {"type": "STREAM", "stream": {"stream_descriptor": descriptor, "stream_state": state.get("stream_state")}}

@@ -1,8 +1,8 @@
 """The console script `source-retently`, `main.py` and `python -m source_retently`: prepares the process, then runs one command.
 
-The CDK is two seconds and 75 MB of modules. The collector looks through all of it again and again while it is imported, and
-then at every collection of a sync, and never finds anything: so it rests during the import, what was imported is set aside,
-and afterwards it looks less often, at what a sync really makes (pages of rows, which go by themselves).
+Importing the CDK creates so many objects that garbage collection, which never finds anything among them, takes a quarter of the
+start-up and again time in each sync. So it is off during the import, what was imported is excluded from it (`gc.freeze`), and
+afterwards it runs less often.
 """
 
 import gc
@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 COLLECT_EVERY = 200_000
-"""Objects made between two collections; a page of a thousand rows makes about 30,000."""
+"""Objects created between two collections; a page of a thousand rows creates about 30,000."""
 
 M_ARENA_MAX = -8
-"""glibc's name for how many heaps it keeps; one for each thread that fetches pages would cost 5 MB each."""
+"""glibc's option for the number of heaps; one for each thread that fetches pages would cost 5 MB each."""
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -36,23 +36,23 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def _prepare_process() -> None:
     """Makes the process behave the same on every machine."""
-    with suppress(ValueError):  # not in the main thread: then the process is somebody else's
-        # What was not written yet has no state and comes again. Nothing runs before the process dies: a flush from here could
-        # come in the middle of another one and write rows twice. Clients take death by the signal for well, and 143 for a
-        # failure, but process 1 of a container does not die of signals that it has no handler for.
+    with suppress(ValueError):  # not in the main thread: then the process belongs to another program
+        # Rows that were not written yet have no state and will be read again. Nothing runs before the process dies: a flush
+        # here could interrupt another one and write rows twice. Clients treat death by the signal as success and exit code 143
+        # as a failure, but process 1 of a container does not die of signals without a handler.
         signal.signal(signal.SIGTERM, signal.SIG_DFL if os.getpid() != 1 else lambda *_: os._exit(128 + signal.SIGTERM))
     for stream in (sys.__stdout__, sys.__stderr__):
         if isinstance(stream, io.TextIOWrapper):
-            # Whatever the locale, and PYTHONIOENCODING; in a JSON text the escape of a lone surrogate is valid, too.
+            # Independent of locale and PYTHONIOENCODING. In JSON the escape of a lone surrogate is valid, too.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
-    # They come from the CDK and its libraries: PYTHONWARNINGS=error would end every command. pytest calls `launch` instead, and
-    # still sees them.
+    # They come from the CDK and its libraries: with PYTHONWARNINGS=error they would end each command. pytest calls `launch`
+    # instead, and still sees them.
     warnings.simplefilter("ignore")
-    logging.raiseExceptions = False  # it would print on stderr what it could not write
+    logging.raiseExceptions = False  # on an error it would print the record on stderr
     # requests would send the host's entry in ~/.netrc in place of the connector's credentials. Unlike `trust_env = False` this
-    # leaves the proxies and certificates of the environment in use.
+    # keeps the proxies and certificates of the environment.
     os.environ["NETRC"] = os.devnull
-    with suppress(ImportError, AttributeError, OSError, TypeError):  # only glibc has it; TypeError is what Windows raises
+    with suppress(ImportError, AttributeError, OSError, TypeError):  # only glibc has it; Windows raises TypeError
         import ctypes
 
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

@@ -1,7 +1,6 @@
-"""`SourceRetently`: what the connector needs to know, whether that works, and which streams there are."""
+"""`SourceRetently`: the spec, the check, the streams; the outcome of a read becomes its error."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any
@@ -24,13 +23,16 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from requests.auth import AuthBase
 
 from source_retently import files
-from source_retently.answers import failure
-from source_retently.auth import authenticator
-from source_retently.budget import RateBudget
-from source_retently.config import DOCUMENTATION_URL, Config, ConfigError, advanced_auth, canonical, connection_specification
-from source_retently.context import CHECK_PATIENCE, SYNC_PATIENCE, HttpContext, Patience, Window, check_certificates
-from source_retently.streams import STREAMS, Customers, RetentlyStream
+from source_retently.config import Config, ConfigError, canonical
+from source_retently.environment import check_certificates
+from source_retently.http.auth import authenticator
+from source_retently.http.rate_limit import RateBudget
+from source_retently.http.responses import failure
+from source_retently.run_context import CHECK_TIMEOUTS, SYNC_TIMEOUTS, Outcome, Settings, Timeouts
+from source_retently.spec import connector_specification
+from source_retently.streams.base import RetentlyStream
 from source_retently.streams.details import DetailStream
+from source_retently.streams.endpoints import STREAMS, Customers
 
 
 class SourceRetently(AbstractSource):
@@ -38,23 +40,17 @@ class SourceRetently(AbstractSource):
 
     def __init__(self) -> None:
         self._messages = InMemoryMessageRepository()
-        self._skipped: set[str] = set()
-        self._absent: set[str] = set()
-        self._nuls: Counter[str] = Counter()
+        self._outcome = Outcome()
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
-        return ConnectorSpecification(
-            connectionSpecification=connection_specification(),
-            documentationUrl=DOCUMENTATION_URL,
-            advanced_auth=advanced_auth(),
-        )
+        return connector_specification()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """Brings every published shape of the configuration into the spec's, so that the CDK finds the secrets in it."""
+        """Brings each published shape of the configuration into that of the spec, so that the CDK finds the secrets in it."""
         try:
             return canonical(config)
         except ConfigError:
-            return config  # `check`, `discover` and `read` say what is wrong, each as the protocol wants it
+            return config  # `check`, `discover` and `read` report what is wrong, each as the protocol wants it
 
     @staticmethod
     def read_config(config_path: str) -> MutableMapping[str, Any]:
@@ -69,19 +65,18 @@ class SourceRetently(AbstractSource):
         return files.read_state(state_path)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        succeeded, sentence = self.check_connection(logger, config)
+        succeeded, message = self.check_connection(logger, config)
         if succeeded:
             return AirbyteConnectionStatus(status=Status.SUCCEEDED)
-        # The CDK would show the sentence as Python writes it, in quotes.
-        return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(sentence)))
+        # The CDK would show the message as a Python string, in quotes.
+        return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(message)))
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
-        """Reads one customer, which an account may have none of."""
+        """Reads one customer; an account without customers is fine."""
         try:
-            auth, context = self._prepare(config, CHECK_PATIENCE)
-            customers = Customers(auth, context)
+            customers = Customers(*self._prepare(config, CHECK_TIMEOUTS))
             customers.page_size = 1
-            customers.fetch_first_page()
+            customers.check()
         except AirbyteTracedException as error:
             return False, str(error)
         return True, None
@@ -90,29 +85,26 @@ class SourceRetently(AbstractSource):
         """
         :raises ConfigError: when the configuration can't be used
         """
-        auth, context = self._prepare(config, SYNC_PATIENCE)
+        auth, settings = self._prepare(config, SYNC_TIMEOUTS)
         streams: dict[type[Stream], RetentlyStream] = {}
         for stream in STREAMS:
-            # A stream of details shares its parent, so that the parent's rows are asked for once.
+            # A detail stream shares its parent, so that the parent's rows are fetched once.
             parent = {"parent": streams[stream.parent_stream]} if issubclass(stream, DetailStream) else {}
-            streams[stream] = stream(auth, context, **parent)
+            streams[stream] = stream(auth, settings, self._outcome, **parent)
         return list(streams.values())
 
-    def _prepare(self, raw: Mapping[str, Any], patience: Patience) -> tuple[AuthBase, HttpContext]:
+    def _prepare(self, raw: Mapping[str, Any], timeouts: Timeouts) -> tuple[AuthBase, Settings]:
         raw = canonical(raw)
         config = Config.parse(raw)
         check_certificates()
-        context = HttpContext(
-            patience=patience,
-            budget=RateBudget(config.requests_per_minute),
-            window=Window(config.start_date, timedelta(days=config.lookback_window)),
+        settings = Settings(
+            timeouts=timeouts,
+            start_date=config.start_date,
+            lookback=timedelta(days=config.lookback_window),
             workers=config.num_workers,
-            skipped=self._skipped,
-            absent=self._absent,
-            nuls=self._nuls,
-            messages=self.message_repository,
+            budget=RateBudget(config.requests_per_minute),
         )
-        return authenticator(config, context, raw), context
+        return authenticator(config, settings, raw), settings
 
     def read(
         self,
@@ -125,14 +117,12 @@ class SourceRetently(AbstractSource):
 
         :raises AirbyteTracedException: at the end, when one of them failed, or all of them were skipped
         """
-        self._skipped.clear()
-        self._absent.clear()
-        self._nuls.clear()
         if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in files.NAMES]:
             raise ConfigError(
-                f"The catalog names {files.shown(unknown)}, but Retently has no such stream: refresh the source's schema; "
+                f"The catalog names {files.shortened(unknown)}, but Retently has no such stream: refresh the source's schema; "
                 f"there are {', '.join(files.NAMES)}."
             )
+        self._outcome = Outcome(messages=self.message_repository)
         failed: dict[str, FailureType | None] = {}
         try:
             for message in super().read(logger, config, catalog, state):
@@ -148,23 +138,22 @@ class SourceRetently(AbstractSource):
                 raise  # before any stream: the configuration
             # The CDK sums up in several lines, and as config_error whatever it was.
             types = set(failed.values())
-            sentence = (
-                f"{len(failed)} of {len(catalog.streams)} streams failed ({', '.join(failed)}); see what was said of each."
-            )
             raise failure(
-                sentence, types.pop() or FailureType.system_error if len(types) == 1 else FailureType.config_error
+                f"{len(failed)} of {len(catalog.streams)} streams failed ({', '.join(failed)}); see the errors above.",
+                types.pop() or FailureType.system_error if len(types) == 1 else FailureType.config_error,
             ) from None
         finally:
-            for name in list(self._nuls):  # lists that were read for their details alone
+            for name in list(self._outcome.nuls):  # of parent streams that are not in the catalog
                 self._warn_of_nuls(logger, name)
-        if self._skipped and {stream.stream.name for stream in catalog.streams} <= self._skipped | self._absent:
+        skipped = self._outcome.skipped
+        if skipped and {stream.stream.name for stream in catalog.streams} <= skipped | self._outcome.no_data:
             raise ConfigError(
-                f"Retently refused every stream of the connection ({', '.join(sorted(self._skipped))}): check that the "
+                f"Retently refused every stream of the connection ({', '.join(sorted(skipped))}): check that the "
                 "credentials belong to the right account and that its plan includes them."
             )
 
     def _warn_of_nuls(self, logger: logging.Logger, stream: str) -> None:
-        if count := self._nuls.pop(stream, 0):
+        if count := self._outcome.nuls.pop(stream, 0):
             were = "NUL character was" if count == 1 else "NUL characters were"
             logger.warning(f"{stream}: {count:,} {were} removed from texts.")
 

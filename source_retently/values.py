@@ -1,9 +1,8 @@
-"""Makes values fit the schema of their stream, by a plan that is made once a schema.
+"""Coercion: makes values match the schema of their stream, by a plan that is made once a schema.
 
-What arrives as another JSON type than the schema promises (a number as text, an empty date, an offset instead of `Z`)
-is converted: what comes in place of an object is kept under `value`, custom properties by name become a list of them. What
-can't be converted becomes null. A destination that gets text in a number column loses the whole
-read, so nothing that doesn't fit leaves the connector. No record is dropped for its values.
+Values of another JSON type than the schema promises (a number as text, an empty date, an offset instead of `Z`) are converted:
+what comes in place of an object is kept under `value`, custom properties by name become a list of them. What can't be converted
+becomes null: a destination that gets text in a number column loses the whole read. No record is dropped for its values.
 """
 
 import json
@@ -13,23 +12,23 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 Warn = Callable[[str, str, Any], None]
-"""Called with the field's path, the type that the schema wants and the value that could not be made to fit."""
+"""Called with the field's path, the type that the schema wants and the value that can't be coerced to it."""
 
-Fit = Callable[[Any], Any]
+Coerce = Callable[[Any], Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECONDS_FROM = 100_000_000_000
-"""Numbers from here on count milliseconds, not seconds: as seconds they would lie beyond the year 5138."""
+"""Numbers from here on are milliseconds, not seconds: as seconds they would be after the year 5138."""
 
 _NOTHING = frozenset({"", "null", "none", "nil", "undefined", "nan"})
-"""Texts that say that there is no value, in lower case."""
+"""Texts that mean that there is no value, in lower case."""
 
 SHAPES_REMEMBERED = 1000
-"""Kinds of objects for which it is known what needs a look; further ones are looked at each time."""
+"""Shapes of objects whose steps are remembered; those of further shapes are worked out each time."""
 
 
-class Unfit(ValueError):
-    """The value can't be made to fit."""
+class NotCoercible(ValueError):
+    """The value can't be coerced."""
 
 
 def _is_nothing(text: str) -> bool:
@@ -37,18 +36,18 @@ def _is_nothing(text: str) -> bool:
 
 
 def utc(value: Any) -> str | None:
-    """A date as `2019-07-28T04:33:13.217Z`: always UTC and 24 characters, so that text order is time order.
+    """A date as `2019-07-28T04:33:13.217Z`: always UTC and 24 characters, so that the order of texts is the order of dates.
 
     Takes ISO 8601 text with `Z`, an offset or nothing (UTC then), a date alone, and UNIX time in seconds or milliseconds.
     Finer fractions than milliseconds, which the API never shows (docs/api.md#dates), are cut off. Empty text is None, and so
-    is one that says "null".
+    is the text "null".
 
-    :raises Unfit: for everything else
+    :raises NotCoercible: for everything else
     """
     try:
         if isinstance(value, str):
             if len(value) == 24 and value[10] == "T" and value[19] == "." and value[23] == "Z":
-                datetime.fromisoformat(value[:23])  # the shape that the API sends: checked, and passed on as it is
+                datetime.fromisoformat(value[:23])  # the format of the API: checked, and passed on as it is
                 return value
             if _is_nothing(value):
                 return None
@@ -57,23 +56,31 @@ def utc(value: Any) -> str | None:
             seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
             date = _EPOCH + timedelta(seconds=seconds)
         else:
-            raise Unfit
+            raise NotCoercible
         return date_text(date)
     except (ValueError, OverflowError) as error:
-        raise Unfit from error
+        raise NotCoercible from error
 
 
 def date_text(date: datetime) -> str:
     """An aware date as `utc` writes it.
 
-    :raises OverflowError: when it lies outside the years 1 to 9999 in UTC
+    :raises OverflowError: when it is outside the years 1 to 9999 in UTC
     """
     return date.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def date_of(text: str) -> datetime:
-    """The date that `utc` or `date_text` has written."""
+    """The date in a text of `utc` or `date_text`."""
     return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc)
+
+
+def is_date(text: str) -> bool:
+    """Whether `utc` reads a text as a date."""
+    try:
+        return utc(text) is not None
+    except NotCoercible:
+        return False
 
 
 def _parsed(text: str) -> datetime:
@@ -102,14 +109,14 @@ def _number(value: Any) -> Any:
         text = value.strip()
         value = int(text) if text.lstrip("+-").isdecimal() and len(text) < 20 else float(text)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise Unfit
+        raise NotCoercible
     return value
 
 
 def _integer(value: Any) -> int | None:
     value = _number(value)
     if value is not None and value != int(value):
-        raise Unfit
+        raise NotCoercible
     return None if value is None else int(value)
 
 
@@ -119,44 +126,44 @@ def _boolean(value: Any) -> bool | None:
     if _is_nothing(text):
         return None
     if text not in known:
-        raise Unfit
+        raise NotCoercible
     return known[text]
 
 
-_SCALARS: Mapping[str, tuple[type, Fit]] = {
+_SCALARS: Mapping[str, tuple[type, Coerce]] = {
     "string": (str, _string),
-    "number": (int, _number),  # a float may be infinite, so it is looked at
+    "number": (int, _number),  # a float may be infinite, so it is checked
     "integer": (int, _integer),
     "boolean": (bool, _boolean),
 }
 
 
-class Fitter:
-    """Makes records fit one stream's schema."""
+class Coercion:
+    """Makes records match one stream's schema."""
 
     def __init__(self, schema: Mapping[str, Any], warn: Warn, unknown: Callable[[set[str]], None]) -> None:
         """
         :param schema: JSON Schema (draft-07) of the stream, with one type beside null for each field
-        :param warn: told of every value that becomes null because it can't be made to fit
-        :param unknown: told of top-level fields that the schema doesn't have; of the same ones more than once
+        :param warn: called for each value that becomes null because it can't be coerced
+        :param unknown: called with top-level fields that the schema does not have; with the same ones more than once
         """
         self._warn = warn
-        self.fit = self._plan(schema["properties"], "", unknown)
-        """Makes a record fit, in place."""
+        self.coerce = self._plan(schema["properties"], "", unknown)
+        """Makes a record match, in place."""
 
     def _plan(
         self, properties: Mapping[str, Any], path: str, unknown: Callable[[set[str]], None] | None = None
     ) -> Callable[[dict[str, Any]], None]:
-        """What makes an object with these properties fit, in place.
+        """A function that makes an object with these properties match, in place.
 
-        Objects of one kind mostly have the same keys with values of the same types, and most of these need no look. So what
-        is left to do is worked out once for each such shape, and looked up from then on.
+        Most objects have the same keys with values of the same types, and most of these match. So what is left to coerce is
+        worked out once for each such shape, and looked up from then on.
         """
         steps = {name: self._step(schema, path + name) for name, schema in properties.items()}
-        # By the types of the values, which are told apart fastest; the keys that they belong to are compared.
-        to_do: dict[tuple[type, ...], tuple[tuple[str, ...], list[tuple[str, Fit]]]] = {}
+        # By the types of the values, which is the fastest key; the names that they belong to are compared.
+        to_do: dict[tuple[type, ...], tuple[tuple[str, ...], list[tuple[str, Coerce]]]] = {}
 
-        def work_out(record: dict[str, Any]) -> list[tuple[str, Fit]]:
+        def work_out(record: dict[str, Any]) -> list[tuple[str, Coerce]]:
             if unknown is not None and not record.keys() <= steps.keys():
                 unknown(set(record.keys() - steps.keys()))
             return [
@@ -167,21 +174,21 @@ class Fitter:
 
         def apply(record: dict[str, Any]) -> None:
             types = tuple(map(type, record.values()))
-            keys, fits = to_do.get(types, ((), []))
+            keys, steps_left = to_do.get(types, ((), []))
             if keys != tuple(record):
-                fits = work_out(record)
+                steps_left = work_out(record)
                 if len(to_do) < SHAPES_REMEMBERED:
-                    to_do[types] = tuple(record), fits
-            for name, fit in fits:
-                record[name] = fit(record[name])
+                    to_do[types] = tuple(record), steps_left
+            for name, coerce in steps_left:
+                record[name] = coerce(record[name])
 
         return apply
 
-    def _step(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
+    def _step(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Coerce]:
         declared = schema.get("type", [])
         types = [name for name in ([declared] if isinstance(declared, str) else declared) if name != "null"]
         if len(types) != 1:
-            return None, lambda value: value  # several types, or any: nothing is promised
+            return None, lambda value: value  # several types, or any: nothing to coerce to
         match types[0]:
             case "string" if schema.get("format") == "date-time":
                 return None, self._guarded(utc, "a date", path)
@@ -190,40 +197,40 @@ class Fitter:
             case "array":
                 return self._array(schema, path)
             case scalar:
-                fine, fit = _SCALARS[scalar]
-                return fine, self._guarded(fit, scalar, path)
+                matching, coerce = _SCALARS[scalar]
+                return matching, self._guarded(coerce, scalar, path)
 
-    def _guarded(self, fit: Fit, wanted: str, path: str) -> Fit:
+    def _guarded(self, coerce: Coerce, wanted: str, path: str) -> Coerce:
         def guarded(value: Any) -> Any:
             try:
-                return fit(value)
+                return coerce(value)
             except (ValueError, TypeError, OverflowError):
                 self._warn(path, wanted, value)
                 return None
 
         return guarded
 
-    def _object(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
+    def _object(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Coerce]:
         properties = schema.get("properties", {})
         apply = self._plan(properties, path + ".")
 
-        def fit(value: Any) -> Any:
+        def coerce(value: Any) -> Any:
             if isinstance(value, str) and _is_nothing(value):
                 return None
             if not isinstance(value, dict):
-                value = {"value": value}  # most objects are documented by their name alone: whatever comes must not be lost
+                value = {"value": value}  # most objects are documented by their name alone: no value must be lost
             apply(value)
             return value
 
-        return (None if properties else dict), fit
+        return (None if properties else dict), coerce
 
-    def _array(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Fit]:
+    def _array(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Coerce]:
         items = schema.get("items", {})
-        fine, fit_item = self._step(items, path + "[]")
+        matching, coerce_item = self._step(items, path + "[]")
         names = items.get("properties", {}).keys()
         has_named_items = {"name", "value"} <= names
 
-        def fit(value: Any) -> Any:
+        def coerce(value: Any) -> Any:
             if not isinstance(value, list):
                 if isinstance(value, str) and _is_nothing(value):
                     return None
@@ -234,11 +241,11 @@ class Fitter:
                 else:
                     value = [value]  # one item that came without its list
             for index, item in enumerate(value):
-                if item is not None and type(item) is not fine:
-                    value[index] = fit_item(item)
+                if item is not None and type(item) is not matching:
+                    value[index] = coerce_item(item)
             return value
 
-        return None, fit
+        return None, coerce
 
 
 def _is_named_item(value: dict[str, Any], names: Set[str]) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from source_retently.streams.paging import End, Page, Paginator, Request
+from source_retently.streams.pages import End, Page, Request
+from source_retently.streams.paging import Paginator
 
 MOST_REQUESTS = 3000
 

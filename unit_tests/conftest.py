@@ -10,7 +10,7 @@ import requests
 import responses
 from hypothesis import settings
 
-from source_retently.context import BASE_URL_VARIABLE
+from source_retently.environment import BASE_URL_VARIABLE
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
 settings.load_profile("unhurried")

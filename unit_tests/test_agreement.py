@@ -13,11 +13,11 @@ from packaging.requirements import Requirement
 
 from docs.erd.relations import RELATIONS
 from docs.tables import OCCASIONS, PAGE, PAGES, fresh
-from source_retently import answers
-from source_retently.answers import Meaning
-from source_retently.config import DOCUMENTATION_URL
-from source_retently.context import DEFAULT_BASE_URL
-from source_retently.streams import STREAMS
+from source_retently.environment import DEFAULT_BASE_URL
+from source_retently.http import responses
+from source_retently.http.responses import Meaning
+from source_retently.spec import DOCUMENTATION_URL
+from source_retently.streams.endpoints import STREAMS
 
 ROOT = Path(__file__).parent.parent
 VERSION = version("airbyte-source-retently")
@@ -86,8 +86,8 @@ def test_relations_lead_from_fields_to_keys() -> None:
 
 
 def test_the_docs_have_every_answer_and_its_sentence() -> None:
-    meanings = [*answers.STATUS_MEANINGS.values(), *(meaning for _, meaning in answers._EXCEPTIONS)]
-    meanings += [value for value in vars(answers).values() if isinstance(value, Meaning) and value is not answers.SUCCESS]
+    meanings = [*responses.STATUS_MEANINGS.values(), *(meaning for _, meaning in responses._EXCEPTIONS)]
+    meanings += [value for value in vars(responses).values() if isinstance(value, Meaning) and value is not responses.SUCCESS]
     assert set(meanings) == {meaning for _, meaning in OCCASIONS}
 
 

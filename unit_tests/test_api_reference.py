@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from source_retently.streams import STREAMS, RetentlyStream
+from source_retently.streams.base import RetentlyStream
+from source_retently.streams.endpoints import STREAMS
+from source_retently.streams.paged import PagedStream
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs/api.md"
@@ -52,7 +54,7 @@ def cited_in(page: Path) -> set[str]:
 
 def likely_array(stream: RetentlyStream) -> str:
     """The first path where rows may be; one below another path comes before it, however unlikely it is."""
-    paths = stream.records_at
+    paths = stream.record_paths
     return next(path for path in paths if not any(path.startswith(f"{other}.") for other in paths))
 
 
@@ -68,7 +70,7 @@ def test_a_stream_is_as_the_table_says(stream: RetentlyStream) -> None:
     assert likely_array(stream) == row["array"]
     assert stream.primary_key == row["key"]
     assert (stream.sort or "") == row["sort"]
-    assert stream.is_paged == (row["paged"] == "yes")
+    assert isinstance(stream, PagedStream) == (row["paged"] == "yes")
 
 
 def test_no_anchor_is_there_twice() -> None:

@@ -6,8 +6,9 @@ import responses
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
 
-from source_retently.auth import ApiKeyAuthenticator
-from source_retently.streams import STREAMS, Companies, Feedback, RetentlyStream
+from source_retently.http.auth import ApiKeyAuthenticator
+from source_retently.streams.base import RetentlyStream
+from source_retently.streams.endpoints import STREAMS, Companies, Feedback
 from unit_tests.conftest import API, KEY
 
 

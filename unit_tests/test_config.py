@@ -11,7 +11,8 @@ from jinja2 import StrictUndefined, Template
 from jsonschema import Draft7Validator
 
 from source_retently import SourceRetently
-from source_retently.config import Config, ConfigError, OAuthCredentials, TokenCredentials, canonical, connection_specification
+from source_retently.config import Config, ConfigError, OAuthCredentials, TokenCredentials, canonical
+from source_retently.spec import connection_specification
 
 OAUTH = {"client_id": "id", "client_secret": "s3cret", "refresh_token": "r3fresh"}
 

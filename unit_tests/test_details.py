@@ -94,7 +94,7 @@ def test_what_is_gone_meanwhile_is_left_out(api: responses.RequestsMock) -> None
     api.get(f"{API}templates/t2", json={"data": {"name": "Two"}})
     output = sync("template_details")
     assert records(output, "template_details") == [{"id": "t2", "name": "Two"}]
-    assert warnings(output) == ["template_details: t1 is gone (HTTP 404), going on without it."]
+    assert warnings(output) == ["template_details: t1 was deleted meanwhile (HTTP 404), going on without it."]
 
 
 def test_details_that_the_plan_lacks_are_asked_for_once(api: responses.RequestsMock) -> None:

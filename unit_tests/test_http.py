@@ -10,12 +10,13 @@ from airbyte_cdk.models import FailureType, SyncMode
 from airbyte_cdk.utils import AirbyteTracedException
 from urllib3 import HTTPResponse
 
-from source_retently.answers import back_off, meaning_of_status, rate_limit_wait
-from source_retently.auth import ApiKeyAuthenticator
-from source_retently.bodies import receive
 from source_retently.config import ConfigError
-from source_retently.context import BASE_URL_VARIABLE, HttpContext, base_url
-from source_retently.streams import Campaigns
+from source_retently.environment import BASE_URL_VARIABLE, base_url
+from source_retently.http.auth import ApiKeyAuthenticator
+from source_retently.http.body import read_body
+from source_retently.http.responses import back_off, meaning_of_status, rate_limit_wait
+from source_retently.run_context import Settings
+from source_retently.streams.endpoints import Campaigns
 from unit_tests.conftest import API, KEY
 
 
@@ -32,7 +33,7 @@ from unit_tests.conftest import API, KEY
 )
 def test_the_base_url_is_where_the_variable_says(value: str, expected: str) -> None:
     assert base_url({BASE_URL_VARIABLE: value}) == expected
-    assert HttpContext(base=expected).api == f"{expected}/api/v2/"
+    assert Settings(base_url=expected).api == f"{expected}/api/v2/"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_a_429_says_how_long_to_wait_or_it_is_a_minute(headers: dict[str, str], 
     assert rate_limit_wait(headers, 1_700_000_000, 0.5) == pytest.approx(expected)
 
 
-def read(context: HttpContext | None = None) -> list[Any]:
-    return list(Campaigns(ApiKeyAuthenticator(KEY), context).read_records(SyncMode.full_refresh))
+def read(settings: Settings | None = None) -> list[Any]:
+    return list(Campaigns(ApiKeyAuthenticator(KEY), settings).read_records(SyncMode.full_refresh))
 
 
 GOOD = {"message": "Success.", "code": 200, "campaigns": [{"id": "1"}]}
@@ -128,7 +129,7 @@ def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(
     api.get(f"{API}campaigns", status=503, body="the body of a failure")
     with pytest.raises(AirbyteTracedException) as caught:
         read()
-    assert str(caught.value) == "app.retently.com failed to answer the request for campaigns (HTTP 503): try again later."
+    assert str(caught.value) == "app.retently.com could not serve the request for campaigns (HTTP 503): try again later."
     assert caught.value.failure_type == FailureType.transient_error
     assert 300 <= sum(waits) < 400
     assert "the body of a failure" not in caplog.text
@@ -210,5 +211,5 @@ def test_a_body_that_drips_is_given_up(api: responses.RequestsMock, waits: list[
     response = requests.Response()
     response.raw = raw
     with pytest.raises(requests.exceptions.ReadTimeout):
-        receive(response, 300)
+        read_body(response, 300)
     assert 300 <= sum(waits) < 310

@@ -17,14 +17,14 @@ from airbyte_cdk.test.catalog_builder import ConfiguredAirbyteStreamBuilder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_retently.auth import ApiKeyAuthenticator
-from source_retently.context import HttpContext, Window
-from source_retently.streams import Customers, Feedback, Outbox
+from source_retently.http.auth import ApiKeyAuthenticator
+from source_retently.run_context import Settings
+from source_retently.streams.endpoints import Customers, Feedback, Outbox
 from source_retently.streams.incremental import IncrementalStream
 from unit_tests.conftest import API, KEY
 
 MINUTE = timedelta(minutes=1)
-NO_LOOKBACK = Window(lookback=timedelta(0))
+NO_LOOKBACK = Settings(lookback=timedelta(0))
 ARRAYS = {Feedback: "responses", Outbox: "surveys", Customers: "subscribers"}
 
 
@@ -91,8 +91,8 @@ def feedback(*days: int, **more: Any) -> list[dict[str, Any]]:
     return [{"id": str(i), "createdDate": f"2024-03-{day:02}T12:00:00.000Z", **more} for i, day in enumerate(days)]
 
 
-def build(stream: type[IncrementalStream], window: Window = NO_LOOKBACK, page_size: int = 1000) -> IncrementalStream:
-    built = stream(ApiKeyAuthenticator(KEY), HttpContext(window=window))
+def build(stream: type[IncrementalStream], settings: Settings = NO_LOOKBACK, page_size: int = 1000) -> IncrementalStream:
+    built = stream(ApiKeyAuthenticator(KEY), settings)
     built.page_size = page_size
     return built
 
@@ -120,16 +120,16 @@ def test_the_next_sync_reads_what_is_new_whatever_the_api_honours(serve: Any, ho
 
 def test_the_look_back_window_reads_days_again(serve: Any) -> None:
     api = serve(Feedback, feedback(1, 5, 8, 12))
-    ids, _ = sync(build(Feedback, Window(lookback=timedelta(days=7))), {"createdDate": "2024-03-12T12:00:00.000Z"})
+    ids, _ = sync(build(Feedback, Settings(lookback=timedelta(days=7))), {"createdDate": "2024-03-12T12:00:00.000Z"})
     assert ids == ["1", "2", "3"]
     assert api.asked[0]["startDate"] == "2024-03-05T11:59:59Z"
 
 
 def test_nothing_older_than_the_start_date_is_read_look_back_or_not(serve: Any) -> None:
     api = serve(Feedback, feedback(1, 5, 8), filters=False)
-    window = Window(datetime(2024, 3, 5, 12, tzinfo=timezone.utc), timedelta(days=7))
-    assert sync(build(Feedback, window))[0] == ["1", "2"]
-    assert sync(build(Feedback, window), {"createdDate": "2024-03-08T12:00:00.000Z"})[0] == ["1", "2"]
+    settings = Settings(start_date=datetime(2024, 3, 5, 12, tzinfo=timezone.utc))
+    assert sync(build(Feedback, settings))[0] == ["1", "2"]
+    assert sync(build(Feedback, settings), {"createdDate": "2024-03-08T12:00:00.000Z"})[0] == ["1", "2"]
     assert api.asked[0]["startDate"] == api.asked[1]["startDate"] == "2024-03-05T11:59:59Z"
 
 
@@ -276,9 +276,9 @@ def test_the_first_day_of_all_has_no_day_before(api: responses.RequestsMock) -> 
     first = "0001-01-01T00:00:00.000Z"
     account = Api(Feedback, [{"id": "a", "createdDate": first}], filters=False)
     api.add_callback(responses.GET, f"{API}feedback", account)
-    window = Window(start_date=datetime(1, 1, 1, tzinfo=timezone.utc), lookback=timedelta(0))
+    settings = Settings(start_date=datetime(1, 1, 1, tzinfo=timezone.utc), lookback=timedelta(0))
     for state in ({}, {"createdDate": first}):
-        ids, states = sync(build(Feedback, window), state)
+        ids, states = sync(build(Feedback, settings), state)
         assert ids == ["a"]
         assert states[-1] == {"createdDate": first}
     assert all("startDate" not in query for query in account.asked)
@@ -316,7 +316,7 @@ def test_a_state_that_is_ahead_of_the_clock_hides_no_change(serve: Any, stream: 
     fresh = f"{now - timedelta(seconds=5):%Y-%m-%dT%H:%M:%S}.000Z"
     serve(stream, [{"id": "fresh", field: fresh}], filters=False)
     ahead = f"{now + timedelta(hours=23):%Y-%m-%dT%H:%M:%S}.000Z"
-    ids, states = sync(build(stream, Window(lookback=timedelta(days=1))), {field: ahead})
+    ids, states = sync(build(stream, Settings(lookback=timedelta(days=1))), {field: ahead})
     assert ids == ["fresh"]
     assert states[-1][field] <= f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}.000Z"
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from source_retently.streams.paging import Page, Paginator, Request, page_for
+from source_retently.streams.page_sizes import page_for
+from source_retently.streams.pages import Page, Request
+from source_retently.streams.paging import Paginator
 from unit_tests.changing_list import ChangingList, Outcome, read
 
 SIZE = 100
@@ -214,6 +216,20 @@ def test_ties_in_changing_order_are_read_until_all_came() -> None:
         assert outcome.end.order_changed
         assert outcome.readings <= 8
         assert api.requests <= 8 * 6
+
+
+@given(
+    seed=st.integers(0, 10**9),
+    count=st.integers(12, 60),
+    ties=st.integers(2, 8),
+    total=st.sampled_from(["exact", "plus", "less", "none"]),
+    made=st.sampled_from([0, 0, 8]),
+)
+@settings(max_examples=400)
+def test_ties_in_changing_order_newest_first_hide_no_row(seed: int, count: int, ties: int, total: str, made: int) -> None:
+    api = ChangingList(seed, count, ties=ties, shuffle=True, newest_first=True, total=total, k=3, made=made)
+    outcome, lost = judged(api, size=10)
+    assert not lost or not outcome.is_silent
 
 
 def test_the_newest_rows_vanish_while_the_list_is_read() -> None:

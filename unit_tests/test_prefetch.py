@@ -11,9 +11,9 @@ from airbyte_cdk.utils import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_retently.auth import ApiKeyAuthenticator
-from source_retently.context import HttpContext
-from source_retently.streams import Feedback
+from source_retently.http.auth import ApiKeyAuthenticator
+from source_retently.run_context import Settings
+from source_retently.streams.endpoints import Feedback
 from source_retently.streams.prefetch import Prefetch
 from unit_tests.conftest import API, KEY, Account
 
@@ -82,7 +82,7 @@ def rows(count: int) -> list[dict[str, Any]]:
 
 def read(account: Callable[..., Any], api: responses.RequestsMock, workers: int) -> list[str]:
     api.add_callback(responses.GET, f"{API}feedback", account)
-    stream = Feedback(ApiKeyAuthenticator(KEY), HttpContext(workers=workers))
+    stream = Feedback(ApiKeyAuthenticator(KEY), Settings(workers=workers))
     stream.page_size = PAGE
     return [row["id"] for row in stream.read_records(SyncMode.full_refresh)]
 
@@ -152,7 +152,7 @@ def test_the_pages_before_a_failed_one_are_out_when_it_fails(api: responses.Requ
     api.add_callback(
         responses.GET, f"{API}feedback", lambda request: (403, {}, "") if "page=4&" in request.url else account(request)
     )
-    stream = Feedback(ApiKeyAuthenticator(KEY), HttpContext(workers=10))
+    stream = Feedback(ApiKeyAuthenticator(KEY), Settings(workers=10))
     stream.page_size = PAGE
     records = iter(stream.read_records(SyncMode.full_refresh))
     came = 54  # pages of 20, 19 and 18 rows, the second with one known row, the third with two

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "source_retently/schemas").glob("*.json"))

@@ -13,9 +13,9 @@ from airbyte_cdk.test.state_builder import StateBuilder
 
 import source_retently
 from source_retently import SourceRetently
-from source_retently.context import BASE_URL_VARIABLE
+from source_retently.environment import BASE_URL_VARIABLE
 from source_retently.run import run
-from source_retently.streams import STREAMS
+from source_retently.streams.endpoints import STREAMS
 from unit_tests.conftest import API, CONFIG, KEY, Account, refusal
 
 LOGGER = logging.getLogger("airbyte")
@@ -40,8 +40,8 @@ def test_check_reads_one_customer_and_an_empty_account_is_fine(api: responses.Re
         ({"status": 401, "json": {"message": f"bad {KEY}"}}, "does not accept the API key"),
         ({"status": 403, "json": refusal(403)}, "no permission"),
         ({"status": 404, "json": refusal(404)}, BASE_URL_VARIABLE),
-        ({"status": 403, "body": "<html>"}, "not Retently's"),
-        ({"status": 200, "body": "<html>"}, "not Retently's"),
+        ({"status": 403, "body": "<html>"}, "did not return a Retently response"),
+        ({"status": 200, "body": "<html>"}, "did not return a Retently response"),
         ({"status": 302, "headers": {"Location": "https://elsewhere.example/login"}}, "another address"),
         ({"status": 503}, "try again later"),
         ({"status": 429}, "rate limit"),

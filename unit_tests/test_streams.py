@@ -7,9 +7,10 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.checkpoint.checkpoint_reader import FULL_REFRESH_COMPLETE_STATE
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_retently import streams
-from source_retently.auth import ApiKeyAuthenticator
-from source_retently.streams import (
+from source_retently.http.auth import ApiKeyAuthenticator
+from source_retently.streams import endpoints
+from source_retently.streams.base import RetentlyStream
+from source_retently.streams.endpoints import (
     STREAMS,
     Account,
     Campaigns,
@@ -21,7 +22,6 @@ from source_retently.streams import (
     Nps,
     Outbox,
     Reports,
-    RetentlyStream,
     Star,
     SuppressedDomains,
     SuppressedEmails,
@@ -48,8 +48,16 @@ def read(stream: RetentlyStream) -> list[Any]:
             return records
 
 
-def test_the_exported_names_are_the_streams() -> None:
-    assert set(streams.__all__) == {"STREAMS", "RetentlyStream", *(stream.__name__ for stream in STREAMS)}
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_stream_overrides_what_the_cdk_calls(stream: type[RetentlyStream]) -> None:
+    assert {"path", "parse_response", "next_page_token"} <= {
+        name for ancestor in stream.__mro__[: stream.__mro__.index(RetentlyStream)] for name in vars(ancestor)
+    }
+
+
+def test_all_streams_are_in_the_list() -> None:
+    classes = {found for found in vars(endpoints).values() if isinstance(found, type) and issubclass(found, RetentlyStream)}
+    assert set(STREAMS) == {stream for stream in classes if stream.__module__ == endpoints.__name__}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from source_retently.streams import STREAMS, Feedback
-from source_retently.values import Fitter, Unfit, utc
+from source_retently.streams.endpoints import STREAMS, Feedback
+from source_retently.values import Coercion, NotCoercible, utc
 
 SCHEMAS = {stream.__name__: stream().get_json_schema() for stream in STREAMS}
 
@@ -56,7 +56,7 @@ def test_dates_become_utc_with_z(given_: Any, expected: str | None) -> None:
     ],
 )
 def test_what_is_no_date_is_unfit(hopeless: Any) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(NotCoercible):
         utc(hopeless)
 
 
@@ -72,7 +72,7 @@ def test_text_order_is_time_order(date: datetime) -> None:
 def fitted(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     warned: list[str] = []
     record = copy.deepcopy(record)
-    Fitter(SCHEMAS["Feedback"], lambda path, wanted, value: warned.append(path), lambda _: None).fit(record)
+    Coercion(SCHEMAS["Feedback"], lambda path, wanted, value: warned.append(path), lambda _: None).coerce(record)
     return record, warned
 
 
@@ -125,7 +125,7 @@ def with_value(name: str, path: tuple[str, ...], value: Any) -> tuple[Any, list[
     record: Any = copy.deepcopy(value)
     for key in reversed(path):
         record = {key: record}
-    Fitter(SCHEMAS[name], lambda path, wanted, value: warned.append(path), lambda _: None).fit(record)
+    Coercion(SCHEMAS[name], lambda path, wanted, value: warned.append(path), lambda _: None).coerce(record)
     Draft7Validator(SCHEMAS[name]).validate(record)
     for key in path:
         record = record[key]
@@ -186,7 +186,7 @@ def test_whatever_comes_the_record_fits_its_schema_and_keeps_its_keys(name: str,
     schema = SCHEMAS[name]
     record = data.draw(st.dictionaries(st.sampled_from([*schema["properties"], "unknown"]), json_values))
     keys = set(record)
-    Fitter(schema, lambda *_: None, lambda _: None).fit(record)
+    Coercion(schema, lambda *_: None, lambda _: None).coerce(record)
     assert set(record) == keys
     Draft7Validator(schema).validate(record)
 
@@ -194,7 +194,7 @@ def test_whatever_comes_the_record_fits_its_schema_and_keeps_its_keys(name: str,
 def test_a_warning_names_stream_and_field_once_and_no_value(caplog: pytest.LogCaptureFixture) -> None:
     stream = Feedback()
     for value in ("very secret", "more"):
-        stream._fitter.fit({"score": value})
+        stream._coercion.coerce({"score": value})
     assert [record.message for record in caplog.records] == [
         "feedback: score should be number but came as str; such values become null."
     ]

@@ -1,38 +1,38 @@
-"""`Cursor`: what an incremental stream remembers between syncs. A frozen value; nothing here knows HTTP or the CDK."""
+"""`Cursor`: the state of an incremental stream, a frozen value with pure transitions. Nothing here knows HTTP or the CDK."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from source_retently.streams.paging import End
-from source_retently.values import Unfit, date_of, date_text, utc
+from source_retently.streams.pages import End
+from source_retently.values import NotCoercible, date_of, date_text, utc
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far a cursor may lie ahead of this machine's clock before it is ignored."""
 REMEMBERED_FOR = timedelta(days=1)
-"""How long something is remembered that costs more requests than a sync should take each hour."""
+"""How long a sync remembers what costs more requests than it should take each hour."""
 UNFINISHED = "unfinished"
-"""The key of a state under which an unfinished sync keeps where it stopped."""
+"""The key of a state for the position of an unfinished reading."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one reading of a list has found so far."""
+    """What one reading of a list has shown so far."""
 
     asked_from: str | None = None
-    """The `startDate` that the API was given; None for none."""
+    """The `startDate` of its requests; None for none."""
     started: str = ""
     """When the first page was asked for, by the API's clock."""
     newest: str = ""
     """The newest date of a row that was emitted and is not later than that."""
     has_undated_rows: bool = False
-    """Whether a row had no date to be filtered by."""
+    """Whether a row has no date, so that a filter by date would hide it."""
     sync: str = "incremental"
-    """Which syncs may go on with it: incremental ones, or the attempts of one full refresh."""
+    """Which syncs may resume it: incremental ones, or the attempts of one full refresh."""
 
     def resumed(self, unfinished: Mapping[str, Any]) -> "Reading | None":
-        """The reading that an earlier sync did not finish; None where it was of another kind, or asked for other rows."""
+        """The reading that an earlier sync did not finish; None where it asked for other rows, or belongs to another sync."""
         started, newest = unfinished.get("started"), unfinished.get("newest")
         is_same = (unfinished.get("asked_from"), unfinished.get("sync")) == (self.asked_from, self.sync)
         if not (is_same and unfinished.get("keys") and _is_date(started) and (newest == "" or _is_date(newest))):
@@ -57,18 +57,18 @@ class Cursor:
     wrong_total: Mapping[str, int] | None = None
     """The last total that differed from the rows of the list, and their number."""
     lacks_updated_date: bool = False
-    """Whether no row of the last complete reading said when it was updated."""
+    """Whether no row of the last complete reading had an `updatedDate`."""
 
     @classmethod
     def of(cls, state: Mapping[str, Any], field: str, now: datetime) -> "Cursor":
-        """The cursor in a state; what does not belong in one is ignored.
+        """The cursor in a state; anything else in it is ignored.
 
-        :raises ValueError: when its date is none, or lies far in the future
+        :raises ValueError: when its date is not a date, or far in the future
         """
         date, unfinished, wrong = state.get(field), state.get(UNFINISHED), state.get("wrong_total")
         try:
             date = utc(date) if date is not None else None
-        except Unfit:
+        except NotCoercible:
             date = ""
         if date is not None and not "" < date <= date_text(now + CLOCK_TOLERANCE):
             raise ValueError("not a date of the past")
@@ -87,7 +87,7 @@ class Cursor:
         return {(field if name == "date" else name): value for name, value in asdict(self).items() if value}
 
     def after_page(self, saved: Mapping[str, Any], reading: Reading) -> "Cursor":
-        """The cursor while a list is read: the date stays, the position moves."""
+        """The cursor while a list is read: only the position moves."""
         return replace(self, unfinished={**saved, **asdict(reading)})
 
     def after_end(self, date: str | None, end: End, reading: Reading, *, repeated: bool) -> "Cursor":
@@ -97,23 +97,18 @@ class Cursor:
         :param repeated: whether the list would have been read again if its order had changed
         """
         undated = reading.started if reading.has_undated_rows else None
-        # A date of the future, from a state, would hide all changes until then.
+        # A date in the future, from a state, would hide all changes until then.
         before = min(self.date, reading.started) if self.date else ""
         return replace(
             self,
             date=self.date if end.may_lack_rows else max(before, date or "") or None,
             unfinished=None,
             undated_read=self.undated_read if reading.asked_from else undated,
-            order_changed=reading.started
-            if end.order_changed and repeated
-            else self.order_changed
-            if end.order_changed
-            else None,
-            wrong_total=self.wrong_total,
+            order_changed=(reading.started if repeated else self.order_changed) if end.order_changed else None,
         )
 
     def is_news(self, end: End) -> bool:
-        """Whether a total differs from the rows of its list by much more than the last one that did."""
+        """Whether a wrong total differs from the list by much more than the last wrong one."""
         if self.wrong_total is None or end.total is None:
             return True
         last, now = self.wrong_total["total"] - self.wrong_total["rows"], end.total - end.position
@@ -121,7 +116,7 @@ class Cursor:
 
 
 def is_due(last: str | None, now: datetime) -> bool:
-    """Whether what costs more requests is to be done again: once a day."""
+    """Whether it is a day ago, so that what costs more requests is due again."""
     try:
         return last is None or not now - REMEMBERED_FOR < date_of(last) <= now + REMEMBERED_FOR
     except ValueError:
@@ -132,7 +127,7 @@ def _is_date(value: Any) -> bool:
     """Whether a value is a date as `date_text` writes it."""
     try:
         return isinstance(value, str) and len(value) == 24 and utc(value) == value
-    except Unfit:
+    except NotCoercible:
         return False
 
 

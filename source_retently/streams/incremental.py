@@ -1,4 +1,4 @@
-"""`IncrementalStream`: a cursor on top of the pages."""
+"""`IncrementalStream`: the CDK's side of a `Cursor`: slices, state, and which rows of a page are emitted."""
 
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -11,11 +11,13 @@ import requests
 from airbyte_cdk.models import SyncMode
 from requests.auth import AuthBase
 
-from source_retently.context import HttpContext
-from source_retently.streams.base import Records, Token
+from source_retently.http.clock import api_time
+from source_retently.run_context import Outcome, Settings
+from source_retently.streams.base import PageToken, Records, Slice, State
 from source_retently.streams.cursor import Cursor, Reading, is_due
-from source_retently.streams.paged import PagedStream, api_time
-from source_retently.streams.paging import End, Row, Step
+from source_retently.streams.paged import PagedStream
+from source_retently.streams.pages import End, Row, Step
+from source_retently.streams.paging import Paginator
 from source_retently.values import date_of, date_text
 
 BOUND_MARGIN = timedelta(seconds=1)
@@ -27,10 +29,10 @@ CHANGE_MARGIN = timedelta(minutes=5)
 class IncrementalStream(PagedStream, ABC):
     """A stream whose state is a date, up to which everything was emitted.
 
-    The date moves once, when the list was read to its end; so it does not matter in which order the API sorts it, nor whether
-    it filters as asked (rows are filtered here again). Until then the state names the rows at which it stands, so that a killed
-    sync goes on there. The date never moves past the moment, by the API's clock, at which the first page was asked for: a row
-    dated 2099 must not end all future syncs.
+    The date moves once, when the list was read to its end; so it does not matter in which order the API sorts the rows, nor
+    whether it filters them (they are filtered here again). Until then the state contains the keys of the rows read last, so
+    that a killed sync can be resumed. The date never moves past the time, by the API's clock, at which the first page was asked
+    for: a row dated 2099 must not end all future syncs.
 
     Subclasses declare `cursor_field` beside what `RetentlyStream` asks for.
     """
@@ -38,8 +40,10 @@ class IncrementalStream(PagedStream, ABC):
     filters_by_date = True
     """Whether `startDate` is known to filter by the cursor field. Else the whole list is read, and what changed is emitted."""
 
-    def __init__(self, authenticator: AuthBase | None = None, context: HttpContext | None = None) -> None:
-        super().__init__(authenticator, context)
+    def __init__(
+        self, authenticator: AuthBase | None = None, settings: Settings | None = None, outcome: Outcome | None = None
+    ) -> None:
+        super().__init__(authenticator, settings, outcome)
         self._cursor = Cursor()
         self._reading = Reading()
         self._start: str | None = None
@@ -49,7 +53,7 @@ class IncrementalStream(PagedStream, ABC):
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        return self._state  # asked for after each record
+        return self._state  # the CDK asks for it after each record
 
     @state.setter
     def state(self, value: MutableMapping[str, Any]) -> None:
@@ -68,7 +72,7 @@ class IncrementalStream(PagedStream, ABC):
     # ------------------------------------------------------------------------------------------------------- the sync
 
     def stream_slices(
-        self, *, sync_mode: SyncMode, cursor_field: list[str] | None = None, stream_state: Token = None
+        self, *, sync_mode: SyncMode, cursor_field: list[str] | None = None, stream_state: State = None
     ) -> Iterable[Mapping[str, Any]]:
         """One slice: the date from which this sync asks for rows, where there is one."""
         if sync_mode == SyncMode.full_refresh:
@@ -90,24 +94,24 @@ class IncrementalStream(PagedStream, ABC):
 
     def _lower_bound(self) -> str | None:
         """The date before which no row is emitted; None for none."""
-        window = self._context.window
-        start = date_text(window.start_date) if window.start_date else None
+        settings = self._settings
+        start = date_text(settings.start_date) if settings.start_date else None
         if not self._cursor.date:
             return start
         try:
-            margin = window.lookback if self.filters_by_date else CHANGE_MARGIN
+            margin = settings.lookback if self.filters_by_date else CHANGE_MARGIN
             return max(date_text(min(date_of(self._cursor.date), _now()) - margin), start or "")
         except OverflowError:
             return start
 
     def request_params(
-        self, stream_state: Token, stream_slice: Token = None, next_page_token: Token = None
-    ) -> MutableMapping[str, Any]:
+        self, stream_state: State, stream_slice: Slice = None, next_page_token: PageToken = None
+    ) -> MutableMapping[str, object]:
         bounds = {name: value for name, value in (stream_slice or {}).items() if name == "startDate"}
         return {**super().request_params(stream_state, stream_slice, next_page_token), **bounds}
 
-    def _begin(self, saved: Token) -> Any:
-        return super()._begin(saved or self._cursor.unfinished)
+    def begin(self, saved: PageToken) -> Paginator:
+        return super().begin(saved or self._cursor.unfinished)
 
     @property
     def date_field(self) -> str:
@@ -118,7 +122,7 @@ class IncrementalStream(PagedStream, ABC):
         return super().most_readings if is_due(self._cursor.order_changed, _now()) else 1
 
     def emit(self, step: Step, response: requests.Response) -> Records:
-        """The rows of a step that lie in the sync's dates, and a state; rows without a date are always among them."""
+        """The rows of a step that are in the sync's dates, or have no date, and a state."""
         if response.status_code == 200 and not self._reading.started:
             self._reading = replace(self._reading, started=date_text(api_time(response)))
         reading, start = self._reading, self._start
@@ -131,23 +135,23 @@ class IncrementalStream(PagedStream, ABC):
         )
         yield from (row for row, date in zip(step.rows, dates, strict=True) if not start or date is None or date >= start)
         if step.end:
-            self._end(step.end)
+            self.end_reading(step.end)
         elif self._paginator:
             self._set_cursor(self._cursor.after_page(self._paginator.saved, self._reading))
             self._has_state = True
             if self._state_manager:
-                # With each page, whether it had rows to emit or not: platforms end a source that is silent for too long.
+                # With each page, whether it has rows to emit or not: platforms stop a source without a message for too long.
                 yield self._checkpoint_state(self._state, self._state_manager)  # type: ignore[misc]
 
-    def _forget_other_syncs(self) -> None:
-        """Nothing to do: a reading says itself which syncs may go on with it."""
+    def forget_other_syncs(self) -> None:
+        pass  # `Reading.sync` says which syncs may resume it
 
     def date_of(self, row: Row) -> str | None:
-        """The place of a row in the order of the cursor; None where it has no date."""
+        """The date of a row, to compare with the cursor; None where it has none."""
         date: str | None = row.get(str(self.cursor_field))
         return date
 
-    def _end(self, end: End) -> None:
+    def end_reading(self, end: End) -> None:
         """Moves the cursor, over rows that were emitted."""
         date = self._reading.newest if self.filters_by_date else self._reading.started
         repeated = self.most_readings > 1
@@ -156,9 +160,9 @@ class IncrementalStream(PagedStream, ABC):
             # The CDK emits no empty state, so the last one would be that of an unfinished reading.
             self._state = {str(self.cursor_field): None}
 
-    def _warn_wrong_total(self, end: End) -> None:
+    def warn_wrong_total(self, end: End) -> None:
         if self._cursor.is_news(end):
-            super()._warn_wrong_total(end)
+            super().warn_wrong_total(end)
             self._set_cursor(replace(self._cursor, wrong_total={"rows": end.position, "total": end.total or 0}))
         else:
             self.logger.debug(f"{self.name}: the API counts {end.total} records, its list has {end.position}, as before.")
@@ -172,9 +176,9 @@ def _bounds(start: str | None) -> dict[str, str]:
     """The date bound of a request: ISO 8601 in whole seconds (docs/api.md#dates), and not in the future, which the API may
     refuse.
 
-    There is no `endDate`: rows that come in meanwhile do no harm, and the clocks of this machine and of the API may differ.
+    There is no `endDate`: rows that are inserted meanwhile do no harm, and the clocks of this machine and the API may differ.
     """
-    with suppress(OverflowError):  # nothing lies before the first second of the year 1
+    with suppress(OverflowError):  # there is nothing before the first second of the year 1
         if start:
             return {"startDate": date_text(min(date_of(start), _now()) - BOUND_MARGIN)[:19] + "Z"}
     return {}

@@ -1,43 +1,33 @@
-"""`PagedStream`: a list that comes in pages. The paginator decides what to ask for; this class asks, and says what happened."""
+"""`PagedStream`: a list that comes in pages. The paginator decides what to ask for; this class asks, and logs what happened."""
 
 from abc import ABC
 from collections.abc import MutableMapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import requests
-from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import FailureType
 
-from source_retently.answers import failure
-from source_retently.http import PageRefused
-from source_retently.streams.base import (
-    NO_CONTENT,
-    SYNC_ID,
-    Fetched,
-    Records,
-    RetentlyStream,
-    Token,
-    stable_hash,
-    value_at,
-    without_body,
-)
-from source_retently.streams.paging import MADE_KEY, MOST_READINGS, End, Page, Paginator, Request, Step
+from source_retently.http.handler import PageRefused
+from source_retently.http.responses import failure
+from source_retently.streams.base import Fetched, PageToken, Records, RetentlyStream, Slice, State, response_without_body
+from source_retently.streams.envelope import paging_number, stable_hash
+from source_retently.streams.full_refresh import SYNC_ID
+from source_retently.streams.page_sizes import LARGEST_PAGE
+from source_retently.streams.pages import GENERATED_KEY_PREFIX, End, Page, Request, Step
+from source_retently.streams.paging import MOST_READINGS, Paginator
 from source_retently.streams.prefetch import Prefetch
 from source_retently.streams.progress import Progress
 
 
 class PagedStream(RetentlyStream, ABC):
-    """A list endpoint that comes in pages: `next_page_token` returns `self.next_page(response)`.
+    """A list endpoint with `page` and `limit`.
 
-    The token of the next page is the paginator's `saved`, which a killed sync can go on from. Where a page goes wrong (the
-    list changed, the API refused it), its step has no rows and an earlier page.
+    The token of the next page is the paginator's `saved`, from which a killed sync can be resumed. Where a page is not what was
+    expected (the list changed, the API refused it), its step has no rows, and the paginator asks for an earlier page.
     """
 
-    is_paged = True
+    page_size = LARGEST_PAGE
 
     _paginator: Paginator | None = None
     _step: Step
@@ -47,45 +37,42 @@ class PagedStream(RetentlyStream, ABC):
     # ------------------------------------------------------------------------------------------------- the request
 
     def request_params(
-        self, stream_state: Token, stream_slice: Token = None, next_page_token: Token = None
-    ) -> MutableMapping[str, Any]:
+        self, stream_state: State, stream_slice: Slice = None, next_page_token: PageToken = None
+    ) -> MutableMapping[str, object]:
         page = next_page_token or {"page": 1, "limit": self.page_size}
         return {"page": page["page"], "limit": page["limit"], **({"sort": self.sort} if self.sort else {})}
 
-    def _fetch_next_page(
-        self, stream_slice: Token = None, stream_state: Token = None, next_page_token: Token = None
-    ) -> Fetched:
+    def fetch(self, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
         paginator, prefetch = self._paginator, self._prefetch
-        next_page_token = {name: value for name, value in (next_page_token or {}).items() if name != SYNC_ID} or None
-        if paginator is None or prefetch is None or next_page_token is None or next_page_token != paginator.saved:
-            paginator = self._begin(next_page_token)
-            prefetch = self._prefetch = Prefetch(partial(self._fetch, stream_slice, stream_state))
-        # What is finished must not wait in a buffer for as long as the next response may take.
-        PRINT_BUFFER.flush()
-        try:
-            return prefetch.get(paginator.request)
-        except PageRefused as refusal:
-            if paginator.can_take(refusal.status):
-                return without_body(refusal.status)
-            if refusal.status != 404 or paginator.request.number > 1 or not self.old_path or self.uses_old_path:
-                raise
-            self.logger.info(f"{self.name}: {self.path()} was not found (HTTP 404), asking for {self.old_path}.")
-            self.uses_old_path = True
-            return self._fetch_next_page(stream_slice, stream_state, next_page_token)
+        saved = {name: value for name, value in (next_page_token or {}).items() if name != SYNC_ID} or None
+        if paginator is None or prefetch is None or saved is None or saved != paginator.saved:
+            paginator = self.begin(saved)
+            prefetch = self._prefetch = Prefetch(partial(self._fetch_request, stream_slice))
+        return prefetch.get(paginator.request)
 
-    def _fetch(self, stream_slice: Token, stream_state: Token, request: Request) -> Fetched:
-        """One page, by the CDK; several of them may be under way in threads."""
-        token = {"page": request.number, "limit": request.limit}
-        return super(RetentlyStream, self)._fetch_next_page(stream_slice, stream_state, token)
+    def _fetch_request(self, stream_slice: Slice, request: Request) -> Fetched:
+        """Fetches one page; several threads may do it at once."""
+        return super().fetch(stream_slice, {"page": request.number, "limit": request.limit})
 
-    def _begin(self, saved: Token) -> Paginator:
+    def replace_refused(self, refusal: PageRefused, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
+        paginator = self._paginator
+        if paginator and paginator.can_take(refusal.status):
+            return response_without_body(refusal.status)
+        if refusal.status != 404 or (paginator and paginator.request.number > 1) or not self.old_path or self.uses_old_path:
+            raise refusal
+        self.logger.info(f"{self.name}: {self.path()} was not found (HTTP 404), asking for {self.old_path}.")
+        self.uses_old_path = True
+        return self._fetch_next_page(stream_slice, None, next_page_token)
+
+    def begin(self, saved: PageToken) -> Paginator:
+        """Begins to read the list, or goes on where `saved` says."""
         self._paginator = Paginator(self.page_size, saved, date_field=self.date_field, most_readings=self.most_readings)
-        self._progress = Progress(self.name, self.logger, self._context.messages)
+        self._progress = Progress(self.name, self.logger, self._outcome.messages)
         return self._paginator
 
     @property
     def date_field(self) -> str:
-        """The field by which rows that are sorted alike are told apart when a killed sync goes on."""
+        """The field by which the list is sorted, or one close to it."""
         return self.sort or ""
 
     @property
@@ -95,18 +82,15 @@ class PagedStream(RetentlyStream, ABC):
 
     # ------------------------------------------------------------------------------------------------ the response
 
-    def records(self, response: requests.Response, stream_slice: Token = None) -> Records:
+    def records(self, response: requests.Response, stream_slice: Slice = None) -> Records:
         """The rows of a page that were not read before.
 
         :raises AirbyteTracedException: when the list can't be read to its end
         """
-        if response.status_code == NO_CONTENT:
-            self._step = Step(end=End(0, 0, None, order_changed=False, may_lack_rows=False, overlaps=True))
-            return
-        paginator = self._paginator or self._begin(None)
+        paginator = self._paginator or self.begin(None)
         page = self._page(response)
         self._step = step = paginator.take(page)
-        self._prefetch_after(page.total)
+        self._prefetch_after(page)
         if step.event:
             self.logger.info(f"{self.name}: {step.event}.")
         if step.failure:
@@ -122,7 +106,7 @@ class PagedStream(RetentlyStream, ABC):
         if step.end:
             self._finish(step.end)
 
-    def next_page(self, response: requests.Response) -> Token:
+    def next_page(self, response: requests.Response) -> PageToken:
         """The token of the page after this one; None after the last."""
         if self._step.end or self._paginator is None:
             return None
@@ -138,45 +122,31 @@ class PagedStream(RetentlyStream, ABC):
         body = self.body_of(response)
         keys, rows = [], []
         for item in self.rows_in(body) or []:
-            mark = "" if isinstance(item, dict) and self.has_own_key(item) else MADE_KEY
+            prefix = "" if isinstance(item, dict) and self.has_own_key(item) else GENERATED_KEY_PREFIX
             row = self.prepare(item, {})
-            keys.append(mark + (stable_hash(item) if row is None else str(row[self.primary_key])))
+            keys.append(prefix + (stable_hash(item) if row is None else str(row[self.primary_key])))
             rows.append(row)
         return Page(keys, rows, paging_number(body, "total"), paging_number(body, "limit"))
 
-    def _prefetch_after(self, total: int | None) -> None:
-        if self._paginator and self._prefetch and self._context.workers > 1:
-            # Nothing is foreseen after a page that went wrong: what was fetched ahead shows the list as it was before.
-            self._prefetch.expect(islice(self._paginator.foreseen(total), self._context.workers))
+    def _prefetch_after(self, page: Page) -> None:
+        if self._paginator and self._prefetch and self._settings.workers > 1:
+            # Nothing is foreseen after a page that was not as expected: what was fetched ahead shows the list as it was before.
+            self._prefetch.expect(islice(self._paginator.foreseen(page.total), self._settings.workers))
 
     def _finish(self, end: End) -> None:
-        """Says how the reading ended."""
+        """Logs how the reading ended."""
         if end.may_lack_rows:
             self.logger.warning(
-                f"{self.name}: {end.seen:,} of {end.position:,} records came, because the API "
+                f"{self.name}: {end.seen:,} of {end.position:,} records were read, because the API "
                 f"{'changed the order of rows' if end.order_changed else 'moved rows'} while they were read; "
-                "the others will be looked for in later syncs."
+                "later syncs will look for the others."
             )
         elif end.total_is_wrong:
-            self._warn_wrong_total(end)
+            self.warn_wrong_total(end)
         self._progress.end(end)
 
-    def _warn_wrong_total(self, end: End) -> None:
+    def warn_wrong_total(self, end: End) -> None:
+        """Logs that the API counts other rows than its list has."""
         self.logger.warning(
-            f"{self.name}: the API counts {end.total:,} records, but its list has {end.position:,}; the list is believed."
+            f"{self.name}: the API counts {end.total:,} records, but its list has {end.position:,}; all of the list was read."
         )
-
-
-def paging_number(body: Any, name: str) -> int | None:
-    """A paging number: in `data`, or beside it where the newest documentation has them (docs/api.md#paging-place)."""
-    numbers = (value_at(body, path) for path in (f"data.{name}", name))
-    return next((number for number in numbers if type(number) is int and number >= 0), None)
-
-
-def api_time(response: requests.Response) -> datetime:
-    """When a request was made, by the server's clock where it says so; never later than that."""
-    try:
-        answered = parsedate_to_datetime(response.headers["Date"])
-        return answered.replace(tzinfo=answered.tzinfo or timezone.utc).astimezone(timezone.utc) - response.elapsed
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return datetime.now(timezone.utc) - response.elapsed

@@ -12,10 +12,10 @@ DONE_AND_WAITING = 2
 
 
 class Prefetch(Generic[Page, Result]):
-    """A few fetches under way or done, each waiting for its turn.
+    """A few fetches in flight or done, each waiting for its turn.
 
-    The threads are daemons, and made by hand for it: an executor's would keep a stopped process alive until the last hung
-    request has ended.
+    The threads are daemons, which an executor's are not: those would keep a stopped process alive until the last request in
+    flight has ended.
     """
 
     def __init__(self, fetch: Callable[[Page], Result]) -> None:
@@ -26,10 +26,10 @@ class Prefetch(Generic[Page, Result]):
         self._pages: dict[Page, Future[Result]] = {}
 
     def expect(self, pages: Iterable[Page]) -> None:
-        """Starts to fetch these pages, unless they are under way already, and forgets all others.
+        """Starts to fetch these pages, unless they are in flight already, and drops all others.
 
-        Where two are done and wait for their turn, the network is not what holds things up: more of them would only take
-        memory, so no new one is started.
+        Where two are done and wait for their turn, the network is not the bottleneck: more of them would only take memory, so
+        no new one is started.
         """
         is_enough = sum(page.done() for page in self._pages.values()) >= DONE_AND_WAITING
         known = self._pages
@@ -40,7 +40,7 @@ class Prefetch(Generic[Page, Result]):
     def get(self, page: Page) -> Result:
         """A page, fetched earlier or now.
 
-        :raises Exception: what its fetch raised; of later pages it is raised in their turn
+        :raises Exception: what its fetch raised
         """
         expected = self._pages.pop(page, None)
         return self._fetch(page) if expected is None else expected.result()

@@ -1,4 +1,4 @@
-"""How far a paged stream has come: an estimate for the platform, lines for who reads the log."""
+"""`Progress`: how far a paged stream has come, as an estimate for the platform and as lines of the log."""
 
 import logging
 import time
@@ -13,10 +13,10 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.message import MessageRepository
 
-from source_retently.streams.paging import End
+from source_retently.streams.pages import End
 
 REPORT_EVERY = 10.0
-"""Seconds between two lines on the progress of a stream; the first page and the end always have theirs."""
+"""Seconds between two lines on the progress of a stream; the first page and the end are always logged."""
 
 
 class Progress:
@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self, stream: str, logger: logging.Logger, messages: MessageRepository | None) -> None:
         """
-        :param messages: where estimates go; None where nothing is to be reported
+        :param messages: where estimates go; None where nothing is reported
         """
         self._stream = stream
         self._logger = logger
@@ -47,7 +47,7 @@ class Progress:
         self._logger.info(f"{self._stream}: page {max(number, 1)} of {max(number, last, 1)}, {position:,} of {total:,} records")
 
     def end(self, end: End) -> None:
-        """Says that the list was read to its end; the last line of a stream."""
+        """Logs that the list was read to its end: the last line of a stream."""
         of_total = f" of {end.total:,}" if end.total is not None else ""
         doubt = "" if end.overlaps else "; completeness is not proved, since the API takes pages of one size only"
         doubt = "; rows may be missing" if end.may_lack_rows else doubt

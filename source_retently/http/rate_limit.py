@@ -1,4 +1,4 @@
-"""`RateBudget`: one budget of requests for all streams and threads of a run, so that no 429 is provoked."""
+"""`RateBudget`: one budget of requests for all streams and threads of a run, so that the API returns no 429."""
 
 import logging
 import time
@@ -11,17 +11,14 @@ from airbyte_cdk.sources.streams.call_rate import APIBudget, CallRateLimitHit, M
 
 logger = logging.getLogger("airbyte.budget")
 
-REQUESTS_PER_MINUTE = 150
-"""The API's limit (docs/api.md#rate-limit)."""
-
 WINDOW = timedelta(minutes=1)
-"""The time that the limit is counted over."""
+"""The time that the API's limit is counted over (docs/api.md#rate-limit)."""
 
 
 def allowed(requests_per_minute: int) -> int:
-    """How many of the requests a minute are used: a fifteenth less (140 of 150).
+    """How many of the requests a minute are used: 14/15 of them (140 of 150).
 
-    Requests that are under way arrive a little closer together than they were sent; and a check may come in between.
+    Requests in flight may arrive closer together than they were sent, and a check may run at the same time.
     """
     return max(1, requests_per_minute * 14 // 15)
 
@@ -29,10 +26,10 @@ def allowed(requests_per_minute: int) -> int:
 class RateBudget(APIBudget):
     """Lets a request through when the last minute has room for it, one after another.
 
-    The CDK's own waiting lets several threads through the same gap; here they queue, so that the limit holds.
+    The CDK's own waiting lets several threads through at once; here they queue, so that the limit holds.
     """
 
-    def __init__(self, requests_per_minute: int = REQUESTS_PER_MINUTE) -> None:
+    def __init__(self, requests_per_minute: int) -> None:
         self._limit = requests_per_minute
         rate = Rate(allowed(requests_per_minute), WINDOW)
         self._window = MovingWindowCallRatePolicy(rates=[rate], matchers=[])
@@ -40,14 +37,14 @@ class RateBudget(APIBudget):
         self._queue = Lock()
         self._paused_until = 0.0
         self.last_success = 0.0
-        """When the API last answered with something else than 429, on the monotonic clock."""
+        """When the API last returned something else than 429, on the monotonic clock."""
 
     def acquire_call(self, request: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Waits, as long as it takes, until the request may go out."""
+        """Waits, as long as it takes, until the request may be sent."""
         with self._queue:
             pause = self._paused_until - time.monotonic()
             if pause > 0:
-                time.sleep(pause)  # whoever got the 429 has said so
+                time.sleep(pause)  # another thread received a 429, and has logged it
             while (seconds := self._seconds_to_wait(request)) > 0:
                 if seconds >= 1:
                     until = datetime.now(timezone.utc) + timedelta(seconds=seconds)
@@ -58,17 +55,17 @@ class RateBudget(APIBudget):
                 time.sleep(seconds)
 
     def _seconds_to_wait(self, request: Any) -> float:
-        """0 when the request may go out and is counted."""
+        """0 when the request may be sent; it is counted then."""
         try:
             self._window.try_acquire(request, weight=1)
         except CallRateLimitHit as hit:
-            # A traceback keeps the frames of its callers, and one of them will hold the page that this request brings.
+            # A traceback keeps its callers' frames alive, and one of them will hold the page that this request brings.
             hit.__traceback__ = hit.__context__ = None
             return max(hit.time_to_wait.total_seconds(), 0.001)
         return 0
 
     def pause(self, seconds: float) -> None:
-        """Holds all requests back for a while, since the API said 429 to one of them."""
+        """Holds all requests back for a while, since one of them received a 429."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
     def update_from_response(self, request: Any, response: Any) -> None:

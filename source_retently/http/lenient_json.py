@@ -1,8 +1,8 @@
-"""JSON in and out, however odd.
+"""JSON in and out, also where it is not quite valid.
 
-What orjson takes and gives is passed on as it is. What it refuses (NaN, 1e400, broken text, thousands of levels) is read or
-written the slower way, and cleaned, so that one odd value costs that value, not the stream. U+0000 is taken out of texts and
-names: it is valid JSON, but PostgreSQL refuses it, and with it everything that was read.
+What orjson accepts is passed on as it is. What it refuses (NaN, 1e400, broken text, lone surrogates) is read or written by
+Python's own parser and cleaned, so that one bad value costs that value, not the stream. U+0000 is removed from texts and names:
+it is valid JSON, but PostgreSQL refuses it, and with it everything that was read.
 """
 
 import json
@@ -11,41 +11,24 @@ from typing import Any
 
 import orjson
 
-MOST_LEVELS = 200
-"""Levels of nesting that are kept; what lies deeper becomes null. orjson writes 254, Python's own parser reads a thousand."""
+MAX_LEVELS = 200
+"""Levels of nesting that are kept; deeper values become null. orjson writes 254 levels, Python's parser reads a thousand."""
 
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
-def loads(body: bytes | bytearray) -> Any:
-    """The value of a document.
-
-    :raises ValueError: when it is not JSON
-    """
-    return parse(body)[0]
-
-
 def parse(body: bytes | bytearray) -> tuple[Any, int]:
-    """The value of a document, and how many U+0000 were taken out of it.
+    """The value of a document, and how many U+0000 were removed from it.
 
     :raises ValueError: when it is not JSON
     """
     try:
         parsed = orjson.loads(body)
-        may_have_nuls = b"\\u0000" in body  # the only way to write one; it may also be an escaped backslash before u0000
+        may_have_nuls = b"\\u0000" in body  # or an escaped backslash before u0000
     except orjson.JSONDecodeError:
-        parsed = _odd(body.decode("utf-8-sig", "replace"))
+        parsed = clean(_loads(body.decode("utf-8-sig", "replace")))
         may_have_nuls = True
     return without_nuls(parsed) if may_have_nuls else (parsed, 0)
-
-
-def _odd(text: str) -> Any:
-    """The value of what orjson refuses."""
-    try:
-        parsed = json.loads(text, parse_int=_int, strict=False)
-    except RecursionError:
-        parsed = json.loads(_shallow(text), parse_int=_int, strict=False)
-    return clean(parsed)
 
 
 def dumps(value: Any) -> bytes:
@@ -56,8 +39,8 @@ def dumps(value: Any) -> bytes:
         return orjson.dumps(clean(value), option=orjson.OPT_APPEND_NEWLINE)
 
 
-def clean(value: Any, levels: int = MOST_LEVELS) -> Any:
-    """The value with U+FFFD for what is no text, and null for what lies too deep."""
+def clean(value: Any, levels: int = MAX_LEVELS) -> Any:
+    """The value with U+FFFD for what is not text, and null for what is nested too deeply."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, (dict, list)) and levels == 0:
@@ -72,11 +55,11 @@ def clean(value: Any, levels: int = MOST_LEVELS) -> Any:
 def without_nuls(value: Any) -> tuple[Any, int]:
     """The value without U+0000 in its texts and names, changed in place, and how many there were.
 
-    A name that is taken once its U+0000 are out gets `_` at its end.
+    A name that exists already once its U+0000 are removed gets `_` at its end.
     """
     count = 0
-    around = [value]
-    to_do: list[Any] = [around]  # no recursion: orjson reads more levels than Python's stack has
+    root = [value]
+    to_do: list[Any] = [root]  # no recursion: orjson reads more levels than Python's stack has
     while to_do:
         holder = to_do.pop()
         if isinstance(holder, dict):
@@ -92,7 +75,15 @@ def without_nuls(value: Any) -> tuple[Any, int]:
             elif isinstance(inner, str) and "\0" in inner:
                 count += inner.count("\0")
                 holder[key] = inner.replace("\0", "")
-    return around[0], count
+    return root[0], count
+
+
+def _loads(text: str) -> Any:
+    """The value of a document that orjson refuses."""
+    try:
+        return json.loads(text, parse_int=_int, strict=False)
+    except RecursionError:
+        return json.loads(_without_deep_levels(text), parse_int=_int, strict=False)
 
 
 def _int(digits: str) -> int | float:
@@ -101,19 +92,19 @@ def _int(digits: str) -> int | float:
     return number if number is not None and -(2**63) <= number < 2**64 else float(digits)
 
 
-def _shallow(text: str) -> str:
-    """The text of a JSON document with null for what lies too deep."""
+def _without_deep_levels(text: str) -> str:
+    """The text of a document with null for what is nested too deeply."""
     kept, depth, start = [], 0, 0
     for token in _TOKENS.finditer(text):
         if token[0] in ("[", "{"):
             depth += 1
-            if depth == MOST_LEVELS + 1:
+            if depth == MAX_LEVELS + 1:
                 kept.append(text[start : token.start()])
         elif token[0] in ("]", "}"):
-            if depth == MOST_LEVELS + 1:
+            if depth == MAX_LEVELS + 1:
                 kept.append("null")
                 start = token.end()
             depth -= 1
     if depth > 0:
-        raise ValueError("the document ends before what it began")
+        raise ValueError("the document is cut off")
     return "".join(kept) + text[start:]

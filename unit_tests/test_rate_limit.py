@@ -8,11 +8,11 @@ import requests
 import responses
 from airbyte_cdk.models import SyncMode
 
-from source_retently import budget
-from source_retently.auth import ApiKeyAuthenticator
-from source_retently.budget import RateBudget, allowed
-from source_retently.context import HttpContext
-from source_retently.streams import Campaigns, Templates
+from source_retently.http import rate_limit
+from source_retently.http.auth import ApiKeyAuthenticator
+from source_retently.http.rate_limit import RateBudget, allowed
+from source_retently.run_context import Settings
+from source_retently.streams.endpoints import Campaigns, Templates
 from unit_tests.conftest import API, KEY
 
 
@@ -26,7 +26,7 @@ def test_a_margin_of_the_limit_is_left_to_others() -> None:
 
 
 def test_many_threads_together_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "WINDOW", timedelta(seconds=0.4))
+    monkeypatch.setattr(rate_limit, "WINDOW", timedelta(seconds=0.4))
     shared = RateBudget(11)
     sent: list[float] = []
     request = requests.Request("GET", API).prepare()
@@ -49,7 +49,7 @@ def test_many_threads_together_stay_within_the_budget(monkeypatch: pytest.Monkey
 
 
 def test_after_a_429_nobody_asks_until_the_time_is_over() -> None:
-    shared = RateBudget()
+    shared = RateBudget(150)
     shared.pause(0.3)
     started = time.monotonic()
     shared.acquire_call(requests.Request("GET", API).prepare())
@@ -61,13 +61,13 @@ def test_streams_of_a_run_share_the_budget_and_say_that_they_are_limited(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    context = HttpContext()
+    settings = Settings()
     with responses.RequestsMock() as api, caplog.at_level("INFO"):
         api.get(f"{API}campaigns", status=429, headers={"Retry-After": "20"})
         api.get(f"{API}campaigns", json={"campaigns": []})
         api.get(f"{API}templates", json={"templates": []})
         for stream in (Campaigns, Templates):
-            list(stream(ApiKeyAuthenticator(KEY), context).read_records(SyncMode.full_refresh))
+            list(stream(ApiKeyAuthenticator(KEY), settings).read_records(SyncMode.full_refresh))
     assert '"reasons":[{"type":"RATE_LIMITED"}]' in capsys.readouterr().out
     assert slept[0] == 20
     assert slept[-1] == pytest.approx(20, abs=1)  # the other stream holds back, too

@@ -1,0 +1,38 @@
+"""Where rows and paging numbers are in a parsed body, and keys made of rows. Pure functions."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+
+def value_at(body: Any, path: str) -> Any:
+    """The value at a key path of a parsed body, with dots between the keys; None where there is no such path."""
+    for key in path.split("."):
+        body = body.get(key) if isinstance(body, dict) else None
+    return body
+
+
+def rows_at(body: Any, paths: Sequence[str], *, accepts_single_object: bool) -> list[Any] | None:
+    """The rows at the first of these key paths that has some (docs/api.md#envelopes); None where none has.
+
+    :param accepts_single_object: whether an object in place of the list is one row
+    """
+    for path in paths:
+        found = value_at(body, path)
+        if isinstance(found, list):
+            return found
+        if isinstance(found, dict) and accepts_single_object:
+            return [found]
+    return None
+
+
+def paging_number(body: Any, name: str) -> int | None:
+    """A paging number: in `data`, or next to it as in the newest documentation (docs/api.md#paging-place)."""
+    numbers = (value_at(body, path) for path in (f"data.{name}", name))
+    return next((number for number in numbers if type(number) is int and number >= 0), None)
+
+
+def stable_hash(value: Any) -> str:
+    """32 hexadecimal digits that are the same for the same JSON value, in every run and on every machine."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,33 @@
+"""`SchemaLog`: what the log says of values and fields that do not match the schema, each once a stream."""
+
+import logging
+from typing import Any
+
+MAX_UNKNOWN = 50
+"""Unknown fields that are named in the log; an API may invent new ones in every row."""
+
+
+class SchemaLog:
+    """Logs for one stream what does not match its schema."""
+
+    def __init__(self, stream: str, logger: logging.Logger) -> None:
+        self._stream = stream
+        self._logger = logger
+        self._unknown: set[str] = set()
+        self._nulled: set[str] = set()
+
+    def became_null(self, path: str, wanted: str, value: Any) -> None:
+        """A value became null, because it can't be coerced to the wanted type."""
+        if path not in self._nulled:
+            self._nulled.add(path)
+            self._logger.warning(
+                f"{self._stream}: {path} should be {wanted} but came as {type(value).__name__}; such values become null."
+            )
+
+    def unknown(self, names: set[str]) -> None:
+        """A row has top-level fields that the schema does not have."""
+        new = names - self._unknown
+        if new and len(self._unknown) < MAX_UNKNOWN:
+            self._unknown |= new
+            shown = ", ".join(sorted(name[:60] for name in new)[:MAX_UNKNOWN])
+            self._logger.info(f"{self._stream}: fields that the schema does not know are passed on: {shown}.")

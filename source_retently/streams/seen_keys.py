@@ -1,0 +1,71 @@
+"""`SeenKeys`: the keys of all rows that a reading has seen, and whether the order of the rows changes."""
+
+from collections.abc import Iterable
+
+from source_retently.streams.pages import GENERATED_KEY_PREFIX, Page, Row
+
+
+class SeenKeys:
+    """The keys of all rows, as hashes: at most 100 bytes a row."""
+
+    def __init__(self) -> None:
+        self._hashes: set[int] = set()
+        self.uncounted = 0
+        """Rows without a key of their own here: before a resumed page, twice on a page, newly inserted."""
+        self.order_changed = False
+        """Whether a known row came behind an unknown one."""
+        self.order_changes_now = False
+        """The same, since the list was last read from page 1."""
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._hashes
+
+    @property
+    def rows(self) -> int:
+        """Rows that were read."""
+        return self.uncounted + len(self._hashes)
+
+    def has_all(self, keys: Iterable[int]) -> bool:
+        """Whether all of them were seen."""
+        return self._hashes.issuperset(keys)
+
+    def add(self, keys: Iterable[int]) -> None:
+        """Notes keys of rows that are not emitted."""
+        self._hashes.update(keys)
+
+    def known_first(self, keys: list[int]) -> int:
+        """How many rows of a page were seen, before the first that was not."""
+        return next((i for i, key in enumerate(keys) if key not in self._hashes), len(keys))
+
+    def shows_deletion(self, page: Page, keys: list[int]) -> bool:
+        """Whether known rows with keys of their own come behind unknown ones."""
+        own = [key for key, text in zip(keys, page.keys, strict=True) if text[:1] != GENERATED_KEY_PREFIX]
+        unseen = [key not in self._hashes for key in own]
+        return True in unseen and not all(unseen[unseen.index(True) :])
+
+    def take(self, page: Page, keys: list[int], *, first_expected: int | None, most_inserted: int) -> dict[int, Row | None]:
+        """The rows that were not seen before, each once: the last of several with one key, in the place of the first.
+
+        :param first_expected: index of the first row that no page should have brought yet; None where some may have
+        :param most_inserted: rows that may have been inserted before this page, so that it begins earlier
+        """
+        latest: dict[int, Row | None] = {}
+        for i, (key, row) in enumerate(zip(keys, page.rows, strict=True)):
+            if key in latest:
+                self.uncounted += 1  # two rows with one key on one page are two
+            elif key in self._hashes:
+                # Behind what was read, a known key belongs to another row, or rows were inserted before this page.
+                is_other = page.keys[i].startswith(GENERATED_KEY_PREFIX) or (i > 0 and key == keys[i - 1])
+                is_expected_unseen = first_expected is not None and i >= first_expected
+                is_shifted = not latest and i - (first_expected or 0) < most_inserted
+                self.uncounted += is_expected_unseen and (is_other or is_shifted)
+                changes = bool(latest) and not is_other
+                self.order_changed |= changes
+                self.order_changes_now |= changes
+                continue
+            latest[key] = row
+        self._hashes.update(latest)
+        return latest

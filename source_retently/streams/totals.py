@@ -1,0 +1,26 @@
+"""`Totals`: how many rows the API counts, response by response. They may be wrong, so they decide little."""
+
+from source_retently.streams.pages import Page
+
+
+class Totals:
+    """The totals of one reading."""
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+        """The last one that a response had."""
+        self.growth = 0
+        """By how many rows the last total is larger than the one before."""
+        self.is_too_small = False
+        """Whether the list has rows behind the total."""
+        self._all: set[int | None] = set()
+
+    def note(self, page: Page) -> None:
+        """Notes the total of a response."""
+        self._all.add(page.total)
+        self.growth = max(0, (page.total or 0) - self.last) if self.last is not None else 0
+        self.last = self.last if page.total is None else page.total
+
+    def is_proof(self, rows: int) -> bool:
+        """Whether all responses counted as many rows as were seen: then none is missing, whatever the order."""
+        return self._all == {rows}
