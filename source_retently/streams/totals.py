@@ -10,15 +10,15 @@ class Totals:
         self.last: int | None = None
         """The last one that a response had."""
         self.growth = 0
-        """By how many rows the last total is larger than the one before."""
+        """By how many rows the last total is larger than all before."""
         self.is_too_small = False
         """Whether the list has rows behind the total."""
         self._all: set[int | None] = set()
 
     def note(self, page: Page) -> None:
         """Notes the total of a response."""
+        self.growth = max(0, (page.total or 0) - max(count for count in self._all if count is not None)) if self.last else 0
         self._all.add(page.total)
-        self.growth = max(0, (page.total or 0) - self.last) if self.last is not None else 0
         self.last = self.last if page.total is None else page.total
 
     def is_proof(self, rows: int) -> bool:
