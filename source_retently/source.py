@@ -145,6 +145,9 @@ class SourceRetently(AbstractSource):
         finally:
             for name in list(self._outcome.nuls):  # of parent streams that are not in the catalog
                 self._warn_of_nuls(logger, name)
+        self._check_refusals(catalog)
+
+    def _check_refusals(self, catalog: ConfiguredAirbyteCatalog) -> None:
         skipped = self._outcome.skipped
         if skipped and {stream.stream.name for stream in catalog.streams} <= skipped | self._outcome.no_data:
             raise ConfigError(

@@ -1,6 +1,6 @@
 """Paging that proves itself: which page to ask for next, which of its rows are new, and when the list has been read to its end.
 
-Pages are numbered, and rows come and go while they are read. The rules (docs/architecture.md, "Paging"):
+Rows come and go while they are read. Nothing here knows HTTP or the CDK. The rules (docs/architecture.md, "Paging"):
 
 1. Every page after the first is asked for so that it begins with a row that has already been read. Page numbers can do that,
    because the limit is ours to choose: page 3 of 998 begins at row 1,996. A known first row proves, in a list of stable order,
@@ -11,15 +11,13 @@ Pages are numbered, and rows come and go while they are read. The rules (docs/ar
    read again as long as that brings unseen rows; after that, only a total that never moved and equals the rows seen is proof.
 4. Totals decide nothing else. One that differs from the position of the last row is reported, and otherwise ignored.
 5. A resumed reading looks for the last rows of the page taken last, going back, and goes on from the first of the same date.
-
-Nothing here knows HTTP or the CDK.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from source_retently.streams.page_sizes import LARGEST_PAGE, LEAST_OVERLAPPING, SAFE_PAGE, SMALLEST_PAGE, PageSizes
-from source_retently.streams.pages import End, Page, Request, Row, Step, dates_of, is_newest_first
+from source_retently.streams.pages import End, Page, Request, Row, Step
 from source_retently.streams.saved_position import SavedPosition
 from source_retently.streams.seen_keys import SeenKeys
 from source_retently.streams.totals import Totals
@@ -69,10 +67,8 @@ class Paginator:
         self._is_catching_up = False
         self._pages = self._stale_pages = self._empty_first_pages = 0
         self._first_of_list: int | None = None
-        self._overlaps = True
-        self._was_short = self._has_hidden_rows = False
-        self._readings = 1
-        self._unseen_in_reading = 0
+        self._overlaps, self._was_short, self._has_hidden_rows = True, False, False
+        self._readings, self._unseen_in_reading = 1, 0
         self._requests = self._last_unseen = 0
         self._foresees = False
         self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
@@ -92,10 +88,7 @@ class Paginator:
         return status in (400, 404) and (self.request.number > 1 or is_too_large)
 
     def foreseen(self, total: int | None) -> Iterator[Request]:
-        """The next requests, if every page comes full: `request` first; nothing after a page that came short.
-
-        :param total: rows of the list, as its last page counts them
-        """
+        """The next requests, if every page comes full; nothing after a page that came short. `total` is the last one."""
         request, early, self._early = self.request, self._early, set()
         while self._foresees and total is not None:
             if request != self.request or request in early:
@@ -110,8 +103,8 @@ class Paginator:
         """Moves on by one response."""
         self._requests += 1
         self._foresees = False
-        lists = 2 * self._readings * len(self._seen) / max(1, self.size // 2)
-        if not self._resumed and self._requests - self._last_unseen > 20 + lists:
+        most = 20 + 2 * self._readings * len(self._seen) / max(1, self.size // 2)
+        if not self._resumed and self._requests - self._last_unseen > most:
             return Step(failure="the API gave no unseen row in more requests than its whole list takes twice")
         if page.status == 504:
             self._sizes.shrink(self.request.limit)
@@ -289,11 +282,8 @@ class Paginator:
 
     def _unseen(self, page: Page, keys: list[int], begin: int, *, is_behind: bool) -> dict[int, Row | None]:
         is_in_order = self._readings == 1 and not (is_behind or self._is_catching_up)
-        most_inserted = 0
-        if is_in_order and self._pages > 0 and is_newest_first(page, self._date_field):
-            # Known rows of one date may be here because their order changed; so many more rows as the API counts were inserted.
-            dates = dates_of(page, self._date_field)[: self._seen.known_first(keys)]
-            most_inserted = len(dates) if len(set(dates)) == len(dates) else self._totals.growth
+        is_later = is_in_order and self._pages > 0
+        most_inserted = self._seen.most_inserted(page, keys, self._date_field, self._totals.growth) if is_later else 0
         first_expected = self.position - begin if is_in_order else None
         unseen = self._seen.take(page, keys, first_expected=first_expected, most_inserted=most_inserted)
         if unseen:
@@ -305,6 +295,6 @@ class Paginator:
         self.position = position
         # Fewer rows than positions: some may be missing, so a later run has to start anew.
         is_doubtful = self._seen.order_changed or self._seen.rows < position
-        size = {"size": self._sizes.clamp} if self._sizes.clamp else {}
-        doubt = {"order_changes": True} if is_doubtful else {}
-        self.saved = {"position": position, "keys": list(page.keys[-REMEMBERED_KEYS:]), **size, **doubt}
+        extra = {"size": self._sizes.clamp, "order_changes": is_doubtful}
+        keys = list(page.keys[-REMEMBERED_KEYS:])
+        self.saved = {"position": position, "keys": keys} | {name: value for name, value in extra.items() if value}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from source_retently.streams.pages import GENERATED_KEY_PREFIX, Page, Row
+from source_retently.streams.pages import GENERATED_KEY_PREFIX, Page, Row, dates_of, is_newest_first
 
 
 class SeenKeys:
@@ -36,9 +36,16 @@ class SeenKeys:
         """Notes keys of rows that are not emitted."""
         self._hashes.update(keys)
 
-    def known_first(self, keys: list[int]) -> int:
-        """How many rows of a page were seen, before the first that was not."""
-        return next((i for i, key in enumerate(keys) if key not in self._hashes), len(keys))
+    def most_inserted(self, page: Page, keys: list[int], date_field: str, growth: int) -> int:
+        """How many of the rows that a page begins with may be known because rows were inserted before them.
+
+        0 where the list is sorted as asked. Known rows of one date may also be there because their order changed: then as many
+        as the total grew by.
+        """
+        if not is_newest_first(page, date_field):
+            return 0
+        known = next((i for i, key in enumerate(keys) if key not in self._hashes), len(keys))
+        return known if len(set(dates_of(page, date_field)[:known])) == known else growth
 
     def shows_deletion(self, page: Page, keys: list[int]) -> bool:
         """Whether known rows with keys of their own come behind unknown ones."""
