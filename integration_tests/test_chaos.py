@@ -45,7 +45,7 @@ def own() -> Iterator[SandboxProcess]:
 @pytest.fixture(autouse=True)
 def _no_waits(monkeypatch: pytest.MonkeyPatch, own: SandboxProcess) -> None:
     monkeypatch.setenv(BASE_URL_VARIABLE, own.url)
-    monkeypatch.setattr(source, "SYNC_TIMEOUTS", Timeouts(connect=2, read=0.5, answer=0.7, retry=0.1, rate_limit=0.1))
+    monkeypatch.setattr(source, "SYNC_TIMEOUTS", Timeouts(connect=2, read=0.5, response=0.7, retry=0.1, rate_limit=0.1))
     monkeypatch.setattr(time, "sleep", lambda _: None)
 
 

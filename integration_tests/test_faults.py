@@ -17,7 +17,7 @@ from source_retently.streams.endpoints import STREAMS
 
 KEY = 'k3y/+of&the=faults,%20"\\-and-more-of-it'
 BUSY = {"credentials": {"api_key": KEY}, "requests_per_minute": 10_000}
-SHORT = Timeouts(connect=2, read=0.6, answer=0.8, retry=0.3, rate_limit=0.3)
+SHORT = Timeouts(connect=2, read=0.6, response=0.8, retry=0.3, rate_limit=0.3)
 KEYS = {stream().name: str(stream.primary_key) for stream in STREAMS}
 CONFIG_ERROR, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 
@@ -110,7 +110,7 @@ def test_a_passing_fault_on_any_stream_page_and_try_is_survived(call: Connector,
     paths = [path for path in PATHS.values() if fault != "null" or not path.endswith("/score")]
     own.do({"faults": {"rate": 0}}, *({"fault": fault, "path": path, "times": tries} for path in paths))
     own.do(*({"fault": fault, "path": path, "page": 3} for path in ("customers", "feedback", "outbox")))
-    patience = Timeouts(connect=2, read=0.6, answer=0.8, retry=30, rate_limit=30)
+    patience = Timeouts(connect=2, read=0.6, response=0.8, retry=30, rate_limit=30)
     run = call("read", own, config={**own.config, "_page_size": 10}, timeouts=patience, waits=False)
     assert run.code == 0, run.sentence
     assert own.stats()["faults"] == tries * len(paths) + 3

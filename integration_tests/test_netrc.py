@@ -15,7 +15,7 @@ from source_retently.run_context import Timeouts
 
 PASSWORD = "a-pass-of-the-netrc-file"
 KEY = "k3y-beside-a-netrc-file"
-SHORT = Timeouts(connect=3, read=3, answer=3, retry=0.2, rate_limit=0.2)
+SHORT = Timeouts(connect=3, read=3, response=3, retry=0.2, rate_limit=0.2)
 
 
 class Api(ThreadingHTTPServer):

@@ -18,7 +18,7 @@ from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
 from source_retently.run_context import Timeouts
 
-SHORT = Timeouts(connect=3, read=3, answer=3, retry=0.2, rate_limit=0.2)
+SHORT = Timeouts(connect=3, read=3, response=3, retry=0.2, rate_limit=0.2)
 PROXY_PASSWORD = "pr0xy-pass/word%of=the-test"
 NOWHERE = ["https://retently.invalid", "http://127.0.0.1:9", "https://[::1]:9"]
 KEY = "k3y-that-travels-through-a-proxy"
