@@ -27,10 +27,10 @@ TABLE: list[tuple[str, str, str]] = [
     ("401", CONFIG_ERROR, "does not accept the API key (HTTP 401)"),
     ("403", CONFIG_ERROR, "no permission for the request for templates (HTTP 403)"),
     ("404", CONFIG_ERROR, "does not know the request for templates (HTTP 404)"),
-    ("408", TRANSIENT, "gave up waiting for the request for templates (HTTP 408)"),
-    ("409", SYSTEM, "unexpectedly (HTTP 409)"),
-    ("422", SYSTEM, "unexpectedly (HTTP 422)"),
-    ("429", TRANSIENT, "rate limit leaves no room"),
+    ("408", TRANSIENT, "did not wait for the end of the request for templates (HTTP 408)"),
+    ("409", SYSTEM, "an unexpected status to the request for templates (HTTP 409)"),
+    ("422", SYSTEM, "an unexpected status to the request for templates (HTTP 422)"),
+    ("429", TRANSIENT, "rate limit left no room"),
     *(
         (status, TRANSIENT, f"could not serve the request for templates (HTTP {status})")
         for status in ("500", "502", "503", "504")

@@ -110,7 +110,7 @@ def test_a_proxy_that_wants_a_password(call: Connector, secure: SandboxProcess, 
 @pytest.mark.parametrize("user", ["", "user:wr0ng-pass-of-the-test@"])
 def test_a_proxy_that_refuses(call: Connector, secure: SandboxProcess, bundle: str, guarded_proxy: Proxy, user: str) -> None:
     environment = {"HTTPS_PROXY": f"http://{user}{guarded_proxy.address}", "REQUESTS_CA_BUNDLE": bundle}
-    options = {"patience": SHORT, "options": ("--debug",), "secrets": ("wr0ng-pass-of-the-test",)}
+    options = {"timeouts": SHORT, "options": ("--debug",), "secrets": ("wr0ng-pass-of-the-test",)}
     run = call("read", secure, catalog=catalog_of("nps"), environment=environment, **options)
     assert run.code == 1
     assert run.errors()[0]["failure_type"] == "transient_error"
@@ -134,7 +134,7 @@ def test_a_proxy_that_can_be_none(call: Connector, secure: SandboxProcess, addre
 def test_certificates_that_are_none(call: Connector, secure: SandboxProcess, path: str) -> None:
     for command in ("check", "read"):
         run = call(command, secure, environment={"REQUESTS_CA_BUNDLE": path}, timeouts=SHORT)
-        assert run.sentence == "REQUESTS_CA_BUNDLE names no file of certificates: correct it, or unset it."
+        assert run.sentence == "REQUESTS_CA_BUNDLE is not the path of a file of certificates: correct it, or unset it."
 
 
 def test_a_company_authority(call: Connector, secure: SandboxProcess, bundle: str) -> None:
