@@ -15,6 +15,8 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
+from source_retently.light_cdk import use_light_cdk
+
 COLLECT_EVERY = 200_000
 """Objects created between two collections; a page of a thousand rows creates about 30,000."""
 
@@ -26,6 +28,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Runs one command: spec, check, discover or read."""
     _prepare_process()
     gc.disable()
+    use_light_cdk()
     from source_retently.entrypoint import launch
 
     gc.freeze()
