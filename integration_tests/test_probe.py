@@ -16,7 +16,7 @@ from integration_tests.conftest import ROOT
 from integration_tests.leaks import leaked
 from probe.__main__ import examine
 from probe.api import MOST_REQUESTS
-from probe.questions import UNDECIDED
+from probe.finding import UNDECIDED
 from sandbox.data import METRICS
 from sandbox.process import SandboxProcess
 from sandbox.switches import Switches

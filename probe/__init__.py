@@ -1,1 +1,1 @@
-"""`make probe`: asks an account what docs/api.md#contradictions leaves open. Not part of the package."""
+"""`make probe`: finds out from a real account what docs/api.md#contradictions leaves open. Not part of the package."""

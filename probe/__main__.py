@@ -1,4 +1,7 @@
-"""`make probe`: asks a real account, and writes what it found to out/probe.md and out/probe.json, without personal data."""
+"""`make probe`: finds out how the API of an account behaves, and writes a report without personal data.
+
+The report is in out/probe.md and out/probe.json.
+"""
 
 import argparse
 import json
@@ -11,7 +14,8 @@ from typing import Any
 import requests
 
 from probe.api import MOST_REQUESTS, Api, TooManyRequests
-from probe.questions import UNDECIDED, Finding, Probe
+from probe.finding import UNDECIDED, Finding
+from probe.questions import Probe
 from probe.shapes import Shape, shapes
 from source_retently.config import Config, ConfigError, TokenCredentials
 from source_retently.files import read_config
@@ -22,15 +26,15 @@ def main() -> None:
     parser.add_argument("--config", default="secrets/config.json")
     parser.add_argument("--out", type=Path, default=Path("out"))
     chosen = parser.parse_args()
-    os.environ["NETRC"] = os.devnull  # else requests sends the host's entry in it along (source_retently.run)
+    os.environ["NETRC"] = os.devnull  # else requests would send the credentials in ~/.netrc (source_retently.run)
     try:
         report = examine(read_config(chosen.config))
     except ConfigError as error:
         sys.exit(str(error.message))
     except requests.RequestException as error:
-        sys.exit(f"The API could not be asked ({type(error).__name__}): check the network, and try again.")
+        sys.exit(f"No response of the API ({type(error).__name__}): check the network, and try again.")
     except TooManyRequests:
-        sys.exit(f"The probe wanted more than {MOST_REQUESTS} requests, which is a defect of it: please report it.")
+        sys.exit(f"The probe needs more than {MOST_REQUESTS} requests, which is a bug: please report it.")
     chosen.out.mkdir(parents=True, exist_ok=True)
     (chosen.out / "probe.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (chosen.out / "probe.md").write_text(markdown(report), encoding="utf-8")
@@ -54,31 +58,32 @@ def examine(config: dict[str, Any]) -> dict[str, Any]:
     probe = Probe(api)
     findings = [asdict(finding) for finding in probe.findings()]
     streams = {
-        name: {"rows": rows, "fields": [asdict(shape) for shape in found]} for name, (rows, found) in shapes(probe).items()
+        name: {"rows": rows, "fields": [asdict(shape) for shape in found]}
+        for name, (rows, found) in shapes(probe.samples).items()
     }
     return {"requests": api.made, "findings": findings, "streams": streams}
 
 
 def markdown(report: dict[str, Any]) -> str:
     lines = [
-        "# What the account's API does",
+        "# How the account's API behaves",
         "",
-        f"Found with {report['requests']} requests. Types, counts and shapes only.",
+        f"Found with {report['requests']} requests. Only types, counts and shapes.",
         "",
     ]
-    lines += ["| Described in | Question | Answer | What it would take |", "|---|---|---|---|"]
-    for finding in (Finding(**held) for held in report["findings"]):
+    lines += ["| Described in | Question | Answer | Data that an answer needs |", "|---|---|---|---|"]
+    for finding in (Finding(**values) for values in report["findings"]):
         lines.append(f"| {finding.anchor} | {finding.question} | **{finding.answer}** | {finding.needs} |")
-    lines += ["", "## Fields", "", "Only what the schemas do not know, or know otherwise.", ""]
-    lines += ["| Stream | Rows looked at | Field | Types | |", "|---|---|---|---|---|"]
+    lines += ["", "## Fields", "", "Only fields that the schemas do not have, or have with another type.", ""]
+    lines += ["| Stream | Rows in the sample | Field | Types | |", "|---|---|---|---|---|"]
     for name, stream in report["streams"].items():
-        odd = [shape for shape in (Shape(**held) for held in stream["fields"]) if not (shape.known and shape.fits)]
-        for shape in odd:
-            types = ", ".join(f"{kind} {count}" for kind, count in shape.types.items())
-            what = "another type than the schema's" if shape.known else "not in the schema"
-            lines.append(f"| {name} | {stream['rows']} | `{shape.path}` | {types} | {what} |")
-        if not odd:
-            lines.append(f"| {name} | {stream['rows']} | | | as the schema says |")
+        unexpected = [shape for shape in (Shape(**values) for values in stream["fields"]) if not (shape.known and shape.fits)]
+        for shape in unexpected:
+            types = ", ".join(f"{json_type} {count}" for json_type, count in shape.types.items())
+            difference = "another type than the schema's" if shape.known else "not in the schema"
+            lines.append(f"| {name} | {stream['rows']} | `{shape.path}` | {types} | {difference} |")
+        if not unexpected:
+            lines.append(f"| {name} | {stream['rows']} | | | as in the schema |")
     return "\n".join([*lines, ""])
 
 

@@ -1,4 +1,4 @@
-"""The account under the probe: GET requests, few of them, inside the rate limit."""
+"""`Api`: a few GET requests to the API of one account, within the rate limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ TIMEOUT = (10, 60)
 
 
 class TooManyRequests(Exception):
-    """The probe has used up the requests that it may make."""
+    """The probe has made as many requests as it may make."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back for one request."""
+class Response:
+    """The response to one request."""
 
     status: int
     body: Any
-    """The parsed body; None where it is no JSON."""
+    """The parsed body; None where it is not JSON."""
     headers: Mapping[str, str]
 
     @property
@@ -36,12 +36,12 @@ class Answer:
         return value_at(self.body, "data")
 
     def number(self, name: str) -> int | None:
-        """A paging number, wherever it stands."""
+        """A paging number, in `data` or beside it."""
         return paging_number(self.body, name)
 
 
 class Api:
-    """The account, by its key."""
+    """The API of one account."""
 
     def __init__(self, key: str) -> None:
         self._session = requests.Session()
@@ -50,32 +50,36 @@ class Api:
         self._base = f"{base_url()}/api/v2/"
         self._budget = RateBudget(REQUESTS_PER_MINUTE)
         self.streams = {stream.name: stream for stream in (make() for make in STREAMS)}
-        """Every stream of the connector, which knows where the API has it and where its rows stand."""
+        """Every stream of the connector, by name; it has the path and the key paths of the rows."""
         self.made = 0
-        """Requests so far."""
+        """Number of requests so far."""
 
-    def get(self, path: str, **params: Any) -> Answer:
-        """One answer; an exception of requests where there is none."""
+    def get(self, path: str, **params: Any) -> Response:
+        """Sends one request.
+
+        :raises requests.RequestException: when there is no response
+        :raises TooManyRequests: when the probe has made too many
+        """
         return self._send(self._session, path, params)
 
     def find_paths(self) -> None:
-        """Asks for the lists that may be at an older path, and remembers where they are."""
+        """Finds out which lists are at their old path."""
         for stream in self.streams.values():
             if stream.old_path and self.get(stream.path(), limit=1).status == 404:
                 stream.uses_old_path = True
 
-    def get_signed(self, header: str) -> Answer:
-        """One customer, asked for with the key in a header of this name instead of the usual one."""
+    def get_signed(self, header: str) -> Response:
+        """Requests one customer, with the key in a header of this name instead of the usual one."""
         with requests.Session() as session:
             session.headers[header] = self._key
             return self._send(session, self.streams["customers"].path(), {"limit": 1})
 
-    def rows(self, stream: str, answer: Answer) -> list[dict[str, Any]]:
-        """The rows of a stream's answer; none where it has not its shape."""
-        found = self.streams[stream].rows_in(answer.body) if answer.status == 200 else None
+    def rows(self, stream: str, response: Response) -> list[dict[str, Any]]:
+        """The rows in a response of a stream; none where the response has another shape."""
+        found = self.streams[stream].rows_in(response.body) if response.status == 200 else None
         return [row for row in found or [] if isinstance(row, dict)]
 
-    def _send(self, session: requests.Session, path: str, params: Mapping[str, Any]) -> Answer:
+    def _send(self, session: requests.Session, path: str, params: Mapping[str, Any]) -> Response:
         if self.made >= MOST_REQUESTS:
             raise TooManyRequests
         self.made += 1
@@ -85,4 +89,4 @@ class Api:
             body = lenient_json.parse(response.content)[0]
         except ValueError:
             body = None
-        return Answer(response.status_code, body, response.headers)
+        return Response(response.status_code, body, response.headers)

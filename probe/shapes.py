@@ -1,4 +1,4 @@
-"""The shapes of the rows that came: which fields, of which types, beside what the schemas say. Never a value."""
+"""Which fields rows have, of which types, compared with the schemas. Never a value."""
 
 import re
 from collections import Counter
@@ -6,39 +6,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from probe.questions import Probe, kind_of
+from probe.json_types import type_of
+from probe.samples import Samples
 from source_retently.streams.endpoints import STREAMS
 
-FITTING = {"number": {"integer", "number"}, "date-time": {"date-time"}, "string": {"string", "date-time"}}
-"""Types that a field of the schema takes as they are, where it is not only its own."""
+ACCEPTED = {"number": {"integer", "number"}, "date-time": {"date-time"}, "string": {"string", "date-time"}}
+"""The JSON types that match a type of the schema, where there are several."""
 NAME = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 MOST_FIELDS = 300
-"""Fields a stream that the report lists; objects keyed by data would make it endless."""
+"""Fields of a stream in the report at the most; objects whose names are data would have no end."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One field of one stream, as it came."""
+    """One field of one stream, in the rows of the sample."""
 
     path: str
     types: dict[str, int]
-    """How often each JSON type came."""
+    """How many values have each JSON type."""
     known: bool
     """Whether the schema has the field."""
     fits: bool
-    """Whether all types are what the schema says."""
+    """Whether all types match the schema."""
 
 
-def shapes(probe: Probe) -> dict[str, tuple[int, list[Shape]]]:
-    """For each stream the number of rows looked at, and their fields."""
+def shapes(samples: Samples) -> dict[str, tuple[int, list[Shape]]]:
+    """For each stream the number of rows in the sample, and their fields."""
     found = {}
     for stream in STREAMS:
         made = stream()
-        rows = probe.rows(made.name)
+        rows = samples.rows(made.name)
         counted: dict[str, Counter[str]] = {}
         for row in rows:
-            for path, kind in _fields(row):
-                counted.setdefault(path, Counter())[kind] += 1
+            for path, json_type in _fields(row):
+                counted.setdefault(path, Counter())[json_type] += 1
         schema = made.get_json_schema()
         found[made.name] = len(rows), [_shape(path, types, schema) for path, types in sorted(counted.items())][:MOST_FIELDS]
     return found
@@ -47,13 +48,13 @@ def shapes(probe: Probe) -> dict[str, tuple[int, list[Shape]]]:
 def _fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            # A name that is none (a rating, an address) is data.
-            below = f"{path}.{name if NAME.fullmatch(name) else '<data>'}".lstrip(".")
-            yield below, kind_of(inner)
-            yield from _fields(inner, below)
+            # What is not a name (a rating, an address) is data.
+            inner_path = f"{path}.{name if NAME.fullmatch(name) else '<data>'}".lstrip(".")
+            yield inner_path, type_of(inner)
+            yield from _fields(inner, inner_path)
     elif isinstance(value, list):
         for inner in value:
-            yield f"{path}[]", kind_of(inner)
+            yield f"{path}[]", type_of(inner)
             yield from _fields(inner, f"{path}[]")
 
 
@@ -80,4 +81,4 @@ def _wanted(node: Mapping[str, Any]) -> set[str]:
         return {"date-time"}
     types = node.get("type", [])
     names = [types] if isinstance(types, str) else types
-    return set().union(*(FITTING.get(name, {name}) for name in names if name != "null")) if names else set()
+    return set().union(*(ACCEPTED.get(name, {name}) for name in names if name != "null")) if names else set()

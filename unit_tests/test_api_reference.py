@@ -108,6 +108,6 @@ def test_each_stream_is_cited_where_it_is_made() -> None:
 
 
 def test_each_finding_of_the_probe_cites_it() -> None:
-    source = (ROOT / "probe/questions.py").read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "probe").glob("*.py"))
     assert len(re.findall(r'"docs/api\.md#[\w-]+"', source)) >= 25
     assert not re.findall(r'"\d+(?:\.\d+|, \d+)*"(?=,)', source)
