@@ -1,1 +1,1 @@
-"""How fast, how large and how many requests, against others."""
+"""Speed, memory and requests of the connector, compared with other programs."""

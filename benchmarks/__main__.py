@@ -1,7 +1,7 @@
-"""`python -m benchmarks`: how fast, how large, how many requests, side by side in one run, each as a whole process.
+"""`python -m benchmarks`: measures speed, memory and requests of the connector and of other programs, each as a process.
 
-It compares this connector with a bare loop (the floor), and with the tutorial's low-code manifest. What counts are the ratios;
-they go into benchmarks/RESULTS.md with the machine they come from.
+The other programs are a bare loop (the floor) and the tutorial's low-code manifest. All run on one machine, so the ratios can be
+compared. The results and the machine are written to benchmarks/RESULTS.md.
 """
 
 import json
@@ -29,7 +29,7 @@ LITTLE = {"customers": 10, "companies": 1, "outbox": 10}
 
 @dataclass
 class Figures:
-    """One run of one program."""
+    """What one run of one program used."""
 
     cpu: float
     wall: float
@@ -44,7 +44,7 @@ class Figures:
 
 
 class Bench:
-    """A sandbox of one size, and the programs that read it."""
+    """A sandbox of one size, and the commands of the programs that read it."""
 
     def __init__(self, work: Path, rows: int, **switches: int) -> None:
         options: dict[str, Any] = {"feedback": rows, **LITTLE, "rate_limit": 0, **switches}
@@ -60,9 +60,9 @@ class Bench:
     def __exit__(self, *error: Any) -> None:
         self.sandbox.__exit__(None, None, None)
 
-    def _file(self, name: str, held: Any) -> str:
+    def _file(self, name: str, content: Any) -> str:
         path = self._work / f"{name}.json"
-        path.write_text(json.dumps(held), encoding="utf-8")
+        path.write_text(json.dumps(content), encoding="utf-8")
         return str(path)
 
     def connector(self, workers: int = 4, per_minute: int = 10_000) -> list[str]:
@@ -91,17 +91,17 @@ class Bench:
             if ended.returncode:
                 out.seek(0)
                 sys.exit(f"{command[0]} failed:\n{ended.stderr}{out.read()[-3000:].decode()}")
-            taken = json.loads(ended.stderr.splitlines()[-1])
+            used = json.loads(ended.stderr.splitlines()[-1])
             out.seek(0)
             lines = sum(1 for line in out if b'"RECORD"' in line[:40])
         stats = self.sandbox.stats()
         refused = stats["statuses"].get("429", 0)
         requests = sum(stats["requests"].values())
-        return Figures(**taken, requests=requests, refused=refused, lines=lines)
+        return Figures(**used, requests=requests, refused=refused, lines=lines)
 
 
 def start_up(times: int = 5) -> tuple[float, float]:
-    """Wall seconds of `spec` and of a bare import of the CDK, in turn."""
+    """Wall seconds of `spec` and of a bare import of the CDK, run alternately."""
     commands = [[str(BIN / "source-retently"), "spec"], [sys.executable, "-c", "import airbyte_cdk"]]
     walls: list[list[float]] = [[], []]
     for _ in range(times + 1):
@@ -125,12 +125,12 @@ def main() -> None:
         )
         return figures
 
-    def ratio(title: str, ours: float, theirs: float, unit: str, reach: str) -> None:
+    def ratio(title: str, ours: float, theirs: float, unit: str, target: str) -> None:
         digits = 2 if unit == " s" and theirs < 10 else 0
-        rows.append((title, f"{ours:.{digits}f}{unit} / {theirs:.{digits}f}{unit}", f"{ours / theirs:.2f}", reach))
+        rows.append((title, f"{ours:.{digits}f}{unit} / {theirs:.{digits}f}{unit}", f"{ours / theirs:.2f}", target))
 
     def three(bench: Bench, size: str) -> tuple[Figures, Figures, Figures]:
-        """The connector, the floor and low-code in turn, so that a machine whose speed drifts is unfair to none of them."""
+        """The connector, the floor and low-code, run alternately, so that changes of the machine's speed affect all of them."""
         commands = (bench.connector(), bench.floor(), bench.low_code(1000))
         runs = [[bench.run(command) for command in commands] for _ in range(3)]
         names = ("connector", "floor", "low-code, limit=1000")
@@ -142,13 +142,13 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        ratio("Start-up: `spec` against `import airbyte_cdk`, wall", *start_up(), " s", "≤ 0.90")
+        ratio("Start-up: `spec` against `import airbyte_cdk`, wall time", *start_up(), " s", "≤ 0.90")
         with Bench(work, 10_000) as bench:
             small = three(bench, "10,000")
             default = note("10,000 rows, low-code, its default page of 10", bench.run(bench.low_code(10)))
         with Bench(work, 200_000) as bench:
             large = three(bench, "200,000")
-        # What a record costs once a program has started: the difference between 200,000 and 10,000 rows.
+        # Without the start-up: the difference between 200,000 and 10,000 rows.
         ours, floor, low = ((of_large.cpu - of_small.cpu) / 0.19 for of_small, of_large in zip(small, large, strict=True))
         ratio("CPU per record against the floor", ours, floor, " µs", "≤ 2.80")
         ratio("CPU per record against low-code, limit=1000", ours, low, " µs", "≤ 0.32")
@@ -162,18 +162,18 @@ def main() -> None:
             million = note("1,000,000 rows, connector", bench.run(bench.connector()))
         ratio("Peak memory at 1,000,000 rows against 10,000", million.peak_mb, small[0].peak_mb, " MB", "≤ 1.15, < 130 MB")
         with Bench(work, 200_000, latency_ms=500) as bench:
-            ahead = note("200 pages at 500 ms, connector, 4 pages at a time", bench.run(bench.connector(4)))
+            prefetched = note("200 pages at 500 ms, connector, 4 pages at a time", bench.run(bench.connector(4)))
             eight = note("200 pages at 500 ms, connector, 8 pages at a time", bench.run(bench.connector(8)))
             single = note("200 pages at 500 ms, connector, page by page", bench.run(bench.connector(1)))
             note("200 pages at 500 ms, floor", bench.run(bench.floor()))
             note("200 pages at 500 ms, low-code, limit=1000", bench.run(bench.low_code(1000)))
-        ratio("Wall of 200 pages at 500 ms against page by page", ahead.wall, single.wall, " s", "≤ 0.30")
+        ratio("Wall time of 200 pages at 500 ms against page by page", prefetched.wall, single.wall, " s", "≤ 0.30")
         ratio("the same with 8 pages at a time", eight.wall, single.wall, " s", "")
         with Bench(work, 400_000, rate_limit=150) as bench:
             limited = note("400 requests under the limit, connector", bench.run(bench.connector(4, 150)))
-        # The limit's own arithmetic: 150 requests at once, 150 a minute later, 100 two minutes later.
-        ratio("Wall of 400 requests under the limit against the ideal", limited.wall, 120, " s", "≤ 1.10")
-        rows.append(("429s provoked by it", f"{limited.refused:.0f}", "", "0"))
+        # What the limit allows: 150 requests at once, 150 a minute later, 100 two minutes later.
+        ratio("Wall time of 400 requests under the limit against the ideal", limited.wall, 120, " s", "≤ 1.10")
+        rows.append(("429 responses", f"{limited.refused:.0f}", "", "0"))
     _write(rows, details)
 
 
@@ -182,11 +182,11 @@ def _write(rows: list[tuple[str, str, str, str]], details: list[tuple[str, Figur
     lines = [
         "# Results",
         "",
-        "Written by `make bench`. Whole processes on one machine in one run; the ratios are what counts.",
+        "Written by `make bench`. Each run is a whole process on one machine. Compare the ratios; the figures depend on the machine.",
         "",
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.",
         "",
-        "| What | Figures | Ratio | To reach |",
+        "| What | Figures | Ratio | Target |",
         "|---|---|---|---|",
         *(f"| {' | '.join(row)} |" for row in rows),
         "",

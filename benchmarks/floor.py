@@ -1,4 +1,4 @@
-"""The floor: the least that a Python program can do to read feedback and print the same lines. Nothing is retried or kept.
+"""The floor: the shortest Python program that reads feedback and prints the same lines. It retries nothing and keeps no state.
 
 python -m benchmarks.floor URL KEY
 """
@@ -17,8 +17,8 @@ def main() -> None:
     page, pages = 1, 1
     while page <= pages:
         query: dict[str, str | int] = {"page": page, "limit": 1000, "sort": "createdDate"}
-        answer = session.get(f"{url}/api/v2/feedback", params=query, timeout=60)
-        data = orjson.loads(answer.content)["data"]
+        response = session.get(f"{url}/api/v2/feedback", params=query, timeout=60)
+        data = orjson.loads(response.content)["data"]
         pages = data["pages"]
         emitted_at = time.time_ns() // 1_000_000
         for row in data["responses"]:

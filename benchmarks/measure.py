@@ -1,6 +1,6 @@
-"""Runs a command as a child of this small process and tells what it took, as one line of JSON on stderr.
+"""Runs a command as a child process, and writes its CPU time, wall time and peak memory to stderr, as one line of JSON.
 
-Small, because the kernel counts the memory of the process that starts another among the other's peak.
+It imports little, because the kernel counts the memory of the parent process in the child's peak.
 """
 
 import json
@@ -15,8 +15,8 @@ def main() -> None:
     if process == 0:
         os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606
     _, status, usage = os.wait4(process, 0)
-    taken = {"cpu": usage.ru_utime + usage.ru_stime, "wall": time.monotonic() - started, "peak_mb": usage.ru_maxrss / 1024}
-    sys.stderr.write(json.dumps(taken))
+    used = {"cpu": usage.ru_utime + usage.ru_stime, "wall": time.monotonic() - started, "peak_mb": usage.ru_maxrss / 1024}
+    sys.stderr.write(json.dumps(used))
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
