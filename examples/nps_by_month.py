@@ -25,11 +25,11 @@ QUERY = """
 
 
 Month = tuple[str, int, int, int, float]
-"""Month, responses, promoters (9 and 10), detractors (0 to 6) and the score (-100 to 100)."""
+"""Month, number of responses, of promoters (9 and 10), of detractors (0 to 6), and the score (-100 to 100)."""
 
 
 def nps_by_month(database: Path) -> list[Month]:
-    """The months with responses, the oldest first."""
+    """The months that have responses, oldest first."""
     with duckdb.connect(str(database)) as connection:
         connection.execute("set timezone = 'UTC'")
         months: list[Month] = connection.sql(QUERY).fetchall()
@@ -40,13 +40,13 @@ def draw(months: list[Month], path: Path) -> None:
     """Draws the score as a line over the number of responses as bars, and writes it as PNG."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     counts = figure.subplots()
-    places = range(len(months))
-    counts.bar(places, [row[1] for row in months], color="#d7e3ee", label="responses")
-    counts.set_ylim(0, 3 * max(row[1] for row in months))  # the bars keep to the lower third, the line is what matters
+    positions = range(len(months))
+    counts.bar(positions, [row[1] for row in months], color="#d7e3ee", label="responses")
+    counts.set_ylim(0, 3 * max(row[1] for row in months))  # the bars fill the lower third, so that the line is easy to see
     counts.set_ylabel("responses")
-    counts.set_xticks(places, [row[0] for row in months], rotation=60)
+    counts.set_xticks(positions, [row[0] for row in months], rotation=60)
     scores = counts.twinx()
-    scores.plot(places, [row[4] for row in months], color="#1f3a5f", marker="o", label="NPS")
+    scores.plot(positions, [row[4] for row in months], color="#1f3a5f", marker="o", label="NPS")
     scores.axhline(0, color="#999999", linewidth=0.8)
     scores.set_ylim(-100, 100)
     scores.set_ylabel("Net Promoter Score")
@@ -67,7 +67,7 @@ def main() -> None:
         sys.exit(f"{chosen.database} is missing: run make sync first, or make demo and give --database out/demo.duckdb.")
     months = nps_by_month(chosen.database)
     if not months:
-        sys.exit("There is no answered NPS survey in it yet, so there is nothing to show.")
+        sys.exit("The file has no responses to NPS surveys yet.")
     show(months)
     draw(months, chosen.out)
     print(f"The picture is in {chosen.out}.")

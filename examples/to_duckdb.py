@@ -1,9 +1,9 @@
-"""Reads every stream of a Retently account into a DuckDB file with PyAirbyte; run again, it reads what is new.
+"""Reads every stream of a Retently account into a DuckDB file with PyAirbyte. The next run reads what is new.
 
 python examples/to_duckdb.py --config secrets/config.json --out out/retently.duckdb
 
-With --full it reads everything again and replaces what is there, which is how rows go that were deleted in Retently.
-With --start 2024-01-01 it leaves out what is older; a start that is earlier than the last one reads everything from there on.
+With --full it reads everything again and replaces the rows in the file. This removes rows that were deleted in Retently.
+With --start 2024-01-01 it does not read older rows. A start before the last one reads everything from that date on.
 """
 
 import argparse
@@ -29,28 +29,27 @@ from source_retently.environment import base_url
 from source_retently.files import read_config
 
 NOTES = "_retently_sync"
-"""Table in the DuckDB file with what this program has to know about it: whose rows it holds, and from which date on."""
+"""Table in the DuckDB file: the host and the credentials that its rows are from, and the date that they start at."""
 
 AGAIN = (
-    "Rows come again in each sync: those of feedback and outbox within the look-back window (lookback_window, 7 days unless\n"
-    "configured) before the newest one, and all rows of the streams that the API can't filter by date; customers come again\n"
-    "where they changed. They replace those in the file."
+    "Each sync reads some rows again: feedback and outbox of the look-back window before the newest row (lookback_window,\n"
+    "7 days by default), customers that changed, and all rows of the other streams. They replace the rows in the file."
 )
 
 
 class SyncError(Exception):
-    """The sync can't be done; the message says why and what to do about it."""
+    """The sync failed. The message has the reason and a remedy."""
 
 
 class Synced(NamedTuple):
-    """What a sync did to a stream."""
+    """The result of a sync for one stream."""
 
     read: int
-    """Rows that were read now."""
+    """Rows that this sync read."""
     held: int
-    """Rows in the file after it."""
+    """Rows in the file after the sync."""
     skipped: str
-    """Why the stream was not read, in short; the rows in the file are from an earlier sync then. Empty where it was read."""
+    """Why the stream was not read, in short; empty where it was read. The rows in the file are from an earlier sync then."""
 
 
 def sync(
@@ -62,16 +61,16 @@ def sync(
     start: str | None = None,
     same_account: bool = False,
 ) -> dict[str, Synced]:
-    """Brings the DuckDB file up to date.
+    """Updates the DuckDB file.
 
     :param config: the connector's configuration
-    :param database: the DuckDB file; it also keeps the state, so that the next call goes on from there
+    :param database: the DuckDB file; it also has the state that the next call continues from
     :param environment: further environment variables of the connector
     :param full: whether to read everything again and replace what is there
     :param start: date to use instead of the configuration's `start_date`
-    :param same_account: whether the file is known to hold this account's rows, though its key or host changed
-    :return: what was done, by stream
-    :raises SyncError: when the configuration, the file or the connector stops it
+    :param same_account: whether the rows in the file are this account's for certain, although the key or the host changed
+    :return: the results, by stream
+    :raises SyncError: when the configuration or the file can't be used, or the connector fails
     """
     os.environ.update(environment or {})
     try:
@@ -82,8 +81,8 @@ def sync(
     notes = notes_in(database)
     if notes == {} and not same_account:
         raise SyncError(
-            f"{database} was not filled by make sync as it is now, so nobody knows whose rows it holds and it is left as it "
-            f"is: {_remedy(database)}"
+            f"{database} was not written by make sync of this version, so its account is unknown, and it was not changed: "
+            f"{_remedy(database)}"
         )
     first_date, is_earlier = (wanted, False) if full else _first_date(wanted, notes or {})
     if first_date:
@@ -97,7 +96,7 @@ def sync(
         source.check()
         if notes and not same_account and not _is_same_account(raw, host, notes, database, source):
             raise SyncError(
-                f"{database} holds the rows of another account or host, or its key has changed; it is left as it is: "
+                f"{database} has the rows of another account or host, or the account's key has changed; it was not changed: "
                 f"{_remedy(database)}"
             )
         salt = secrets.token_hex(16)
@@ -106,13 +105,13 @@ def sync(
         with duckdb_cache(db_path=database, schema_name="main") as cache:
             strategy = "replace" if full else "merge" if is_earlier else "auto"
             result = source.read(cache=cache, force_full_refresh=full or is_earlier, write_strategy=strategy)
-            # PyAirbyte has these counts by stream, but no public name for them.
+            # PyAirbyte counts the rows of each stream, but has no public attribute for it.
             read = result._progress_tracker.stream_read_counts
             streams = {}
             for name in source.get_selected_streams():
                 skipped = "" if read.get(name) else log.skipped.get(name, "")
                 if full and not read.get(name) and not skipped:
-                    cache.execute_sql(f'delete from "{name}"')  # PyAirbyte replaces no table by an empty one
+                    cache.execute_sql(f'delete from "{name}"')  # PyAirbyte does not replace a table by an empty one
                 streams[name] = Synced(read.get(name, 0), len(result[name]), skipped)
         _note(database, start=_text(first_date))
     except exceptions.PyAirbyteError as error:
@@ -121,19 +120,19 @@ def sync(
 
 
 def show(streams: Mapping[str, Synced]) -> None:
-    """Prints what a sync did, as a table."""
+    """Prints the results of a sync as a table."""
     print(f"{'stream':<20}{'read now':>12}{'in the file':>14}  skipped")
     for name, (read, held, skipped) in streams.items():
         print(f"{name:<20}{'-' if skipped else f'{read:,}':>12}{held:>14,}{f'  {skipped}' if skipped else ''}")
     print(AGAIN)
     if any(stream.skipped for stream in streams.values()):
-        print("What was skipped was not read: its rows in the file, if any, are from an earlier sync.")
+        print("Skipped streams were not read; their rows in the file, if any, are from an earlier sync.")
 
 
 def notes_in(database: Path) -> dict[str, str] | None:
-    """What this program wrote down in the file; None where the file has no tables or isn't there, {} where others filled it.
+    """What this program noted in the file; None without a file or without tables, {} where another program filled it.
 
-    :raises SyncError: when it is no DuckDB file, or another program has it open
+    :raises SyncError: when it is not a DuckDB file, or another program has it open
     """
     if not database.exists():
         return None
@@ -159,17 +158,17 @@ def _note(database: Path, **values: str) -> None:
 
 def _remedy(database: Path) -> str:
     return (
-        f"name another file (make sync OUT=out/another.duckdb), or move {database} away. If it holds this account's rows, "
+        f"name another file (make sync OUT=out/another.duckdb), or move {database} away. If it has this account's rows, "
         "call make sync SAME_ACCOUNT=1 once."
     )
 
 
 def _is_same_account(config: Mapping[str, Any], host: str, notes: Mapping[str, str], database: Path, source: Any) -> bool:
-    """Whether the file holds the rows of the account that the configuration leads to.
+    """Whether the rows in the file are of the account of the configuration.
 
-    Nothing in the configuration names the account: keys are replaced, refresh tokens rotate, and an OAuth application can
-    have been granted several accounts. So the same host and credentials are the same account; under new credentials it is
-    the id that the API gives the account, compared with the one in the file. Where the API gives none, only the user knows.
+    Nothing in the configuration identifies the account: keys are replaced, refresh tokens change, and an OAuth application may
+    have access to several accounts. So the same host and credentials are the same account. With new credentials, the account's
+    id from the API is compared with the one in the file. Where the API has none, only the user knows.
     """
     if host != notes["host"]:
         return False
@@ -178,20 +177,20 @@ def _is_same_account(config: Mapping[str, Any], host: str, notes: Mapping[str, s
     with duckdb.connect(str(database), read_only=True) as connection:
         try:
             known = {key for (key,) in connection.sql("select id from account").fetchall()}
-        except duckdb.CatalogException:  # no sync has come to its end yet
+        except duckdb.CatalogException:  # no sync was complete yet
             return False
     try:
-        # PyAirbyte prints the connector's error, which is none here: not every account has this endpoint.
+        # PyAirbyte prints the connector's error. It is expected here: not every account has this endpoint.
         with contextlib.redirect_stderr(io.StringIO()):
-            records = source.get_records("account")  # its generator ends with its last reference, so it keeps a name
+            records = source.get_records("account")  # a variable, because the generator ends with its last reference
             ids = {record["id"] for record in records}
     except Exception:
         return False
-    return ids == known and bool(ids - {"account"})  # the connector's word for an account without an id
+    return ids == known and bool(ids - {"account"})  # the connector's id of an account without one
 
 
 def _fingerprint(config: Mapping[str, Any], salt: str) -> str:
-    """What tells credentials apart without giving them away: the file may go to people who must not have the key."""
+    """A hash that is different for different credentials. The file may go to people who must not have the key."""
     credentials = config["credentials"]
     names = ("api_key",) if credentials["auth_type"] == "Token" else ("client_id", "refresh_token")
     secret = "\n".join(str(credentials[name]) for name in names)
@@ -199,12 +198,12 @@ def _fingerprint(config: Mapping[str, Any], salt: str) -> str:
 
 
 def _first_date(wanted: datetime | None, notes: Mapping[str, str]) -> tuple[datetime | None, bool]:
-    """From which date on to read, and whether that is earlier than the file's rows go back, so that a state can't be used.
+    """The date to read from, and whether the rows in the file start later, so that the state can't be used.
 
-    The date of the last sync stays until a sync names an earlier one or reads everything again, so START is given once.
+    The date of the last sync is used until a sync has an earlier one or reads everything again, so START is needed only once.
     """
     if not notes.get("start"):
-        return wanted, False  # the first sync, or the file goes back to the account's beginning
+        return wanted, False  # the first sync, or the file has rows of any date
     noted = datetime.fromisoformat(notes["start"])
     return (wanted, True) if wanted and wanted < noted else (noted, False)
 
@@ -214,16 +213,16 @@ def _text(date: datetime | None) -> str:
 
 
 def _pyairbyte(work: Path) -> tuple[Any, Any, Any]:
-    """PyAirbyte and two of its parts, imported after its environment was set, which it reads then."""
+    """PyAirbyte and two of its parts. It reads its environment variables when it is imported, so they are set before."""
     work.mkdir(parents=True, exist_ok=True)
     os.environ.update(
-        # The connector is installed here, so no registry has to be asked, and nothing is told to anybody.
+        # The connector is installed here, so no registry is needed, and no usage is reported.
         {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1"},
         AIRBYTE_PROJECT_DIR=str(work),
         AIRBYTE_CACHE_ROOT=str(work),
         AIRBYTE_LOGGING_ROOT=str(work / "logs"),
     )
-    # PyAirbyte brings Google's libraries, which announce the end of Python versions; that is not for whoever runs this.
+    # PyAirbyte imports Google's libraries, which warn about the Python version; that does not concern the user.
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     if not sys.stdout.isatty():
         os.environ["NO_LIVE_PROGRESS"] = "1"
@@ -235,20 +234,20 @@ def _pyairbyte(work: Path) -> tuple[Any, Any, Any]:
 
 
 class _Log(logging.Handler):
-    """Listens to the connector's log, which PyAirbyte writes to a file only, for the streams that it skips."""
+    """Finds the skipped streams in the connector's log, which PyAirbyte only writes to a file."""
 
     def __init__(self) -> None:
         super().__init__()
         self.skipped: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        # As in: trends is skipped. The credentials have no permission for … (HTTP 403): use a key …
+        # For example: trends is skipped. The credentials have no permission for … (HTTP 403): use a key …
         if found := re.match(r"(\w+) is skipped\W*(.*)", record.getMessage(), re.DOTALL):
             self.skipped[found[1]] = found[2].partition(": ")[0] or "see the log"
 
 
 def _failure(error: Any, database: Path) -> str:
-    """The connector's message where there is one; PyAirbyte has printed those of a failed read."""
+    """The connector's message, if there is one; PyAirbyte has already printed those of a failed read."""
     if reason := (error.context or {}).get("failure_reason"):
         return str(reason)
     log = f" The log: {error.log_file}" if error.log_file else ""
@@ -259,10 +258,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Reads a Retently account into a DuckDB file.")
     parser.add_argument("--config", type=Path, default=Path("secrets/config.json"))
     parser.add_argument("--out", type=Path, default=Path("out/retently.duckdb"))
-    parser.add_argument("--full", action="store_true", help="read everything again and replace what is there")
-    parser.add_argument("--start", metavar="DATE", help="leave out what is older; instead of the configuration's start_date")
+    parser.add_argument("--full", action="store_true", help="read everything again and replace the rows in the file")
     parser.add_argument(
-        "--same-account", action="store_true", help="the file holds this account's rows, though its key or host changed"
+        "--start", metavar="DATE", help="do not read older rows; used instead of the configuration's start_date"
+    )
+    parser.add_argument(
+        "--same-account", action="store_true", help="the file has this account's rows, although the key or the host changed"
     )
     chosen = parser.parse_args()
     options = {"full": chosen.full, "start": chosen.start, "same_account": chosen.same_account}
