@@ -1,4 +1,4 @@
-# Every target sets up what it needs, in .venv. `make` alone lists them.
+# Every target creates .venv if it is not there. `make` alone lists them.
 
 # PyAirbyte, which the demo and the integration tests run, supports Python 3.10 to 3.12.
 CANDIDATES := python3.11 python3.12 python3.10 python3 python
@@ -19,7 +19,7 @@ help: ## list the targets
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,demo,test]'
 	@touch $@
 
-demo: .venv/done ## run a stand-in of the API, read all of it into out/demo.duckdb and compare
+demo: .venv/done ## read an imitation of the API into out/demo.duckdb, and compare
 	@$(BIN)/python -m sandbox.demo
 
 sync: .venv/done ## read the account of secrets/config.json into out/retently.duckdb; FULL=1 reads everything again, START=2024-01-01 nothing older
@@ -40,12 +40,12 @@ docker: .venv/done ## build the image, and run it as the platform does
 probe: .venv/done ## find out how the API of the account of secrets/config.json behaves; at most 80 requests, read-only
 	@$(BIN)/python -m probe
 
-chaos: .venv/done ## 200 syncs under random faults; CHAOS_SEED says which
+chaos: .venv/done ## 200 syncs with random errors; CHAOS_SEED=7 for other ones
 	@mkdir -p out
 	@CHAOS_RUNS=$${CHAOS_RUNS:-200} $(BIN)/python -m pytest integration_tests/test_chaos.py -k "test_chaos or healthy" -rP > out/chaos.log 2>&1; \
 	code=$$?; grep -E '^(chaos|healthy|E   |[0-9]+ (passed|failed))' out/chaos.log; exit $$code
 
-bench: .venv/done ## measure speed, memory and requests against others; takes about 12 minutes
+bench: .venv/done ## measure speed, memory and requests, compared with other programs; takes about 12 minutes
 	@$(BIN)/python -m benchmarks
 
 docs: .venv/done ## write the generated parts of the user's page
@@ -54,9 +54,9 @@ docs: .venv/done ## write the generated parts of the user's page
 lock: .venv/done ## pin the image's dependencies, with hashes, to the newest that setup.py allows
 	@$(BIN)/uv pip compile setup.py --universal --python-version 3.10 --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
-audit: .venv/done ## look the pinned dependencies up among the known vulnerabilities; asks PyPI
+audit: .venv/done ## search the pinned dependencies for known vulnerabilities; needs PyPI
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 
-format: .venv/done ## bring the code into the house's style
+format: .venv/done ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix .
