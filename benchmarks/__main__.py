@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sandbox.app import API_KEY
 from sandbox.process import SandboxProcess
+from sandbox.sign_in import API_KEY
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent

@@ -13,9 +13,9 @@ import pytest
 
 from integration_tests.conftest import CATALOG, Run
 from integration_tests.leaks import leaked
-from sandbox.app import CLIENT
 from sandbox.data import CAMPAIGNS
 from sandbox.process import SandboxProcess
+from sandbox.sign_in import CLIENT
 from source_retently.streams.endpoints import STREAMS
 
 pytestmark = pytest.mark.container

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from integration_tests.conftest import Connector, Run, catalog_of
-from sandbox.app import CLIENT
 from sandbox.data import CAMPAIGNS
 from sandbox.process import PATHS, SandboxProcess
+from sandbox.sign_in import CLIENT
 from source_retently.run_context import Timeouts
 from source_retently.streams.endpoints import STREAMS
 

@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from integration_tests.conftest import Connector, Forked, catalog_of
-from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
+from sandbox.sign_in import CLIENT
 from source_retently.run_context import Timeouts
 
 SHORT = Timeouts(connect=3, read=3, response=3, retry=0.2, rate_limit=0.2)

@@ -132,7 +132,7 @@ def test_where_the_account_has_no_id_a_new_key_needs_a_word(sync: Sync) -> None:
 
 def oauth_of(sandbox: SandboxProcess) -> dict[str, Any]:
     """Other credentials of the same account."""
-    from sandbox.app import CLIENT
+    from sandbox.sign_in import CLIENT
 
     return {"credentials": {"auth_type": "Client", **CLIENT}}
 

@@ -1,40 +1,44 @@
 """`python -m sandbox`: runs the stand-in of the API until it is stopped."""
 
 import argparse
-from dataclasses import fields
-from typing import get_args, get_type_hints
 
 import uvicorn
 
-from sandbox.app import API_KEY, Sandbox
-from sandbox.data import Account
+from sandbox.account import Account
+from sandbox.app import Sandbox
+from sandbox.control import Control
+from sandbox.endpoints import PAGED
+from sandbox.sign_in import API_KEY, SignIn
 from sandbox.store import Store
-from sandbox.switches import Switches
+from sandbox.switches import OPTIONS as SWITCHES
+from sandbox.switches import Option, Switches
+
+ROWS = {"customers": 2500, "companies": 240, "feedback": 4200, "outbox": 9000}
+OPTIONS: tuple[Option, ...] = (
+    Option("port", 8700, "The port; 0 for a free one."),
+    Option("api_key", API_KEY, "The API key that is accepted."),
+    Option("certificate", "", "A PEM file with a certificate and its key: the sandbox speaks TLS."),
+    Option("seed", 1, "Other values and dates in the rows."),
+    *(Option(stream.name, ROWS.get(stream.name, 100), f"How many rows {stream.name} has.") for stream in PAGED),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A stand-in of the Retently API on this machine.")
-    parser.add_argument("--port", type=int, default=8700, help="0 takes a free one (default: 8700)")
-    parser.add_argument("--api-key", default=API_KEY, help=f"the key that it accepts (default: {API_KEY})")
-    parser.add_argument(
-        "--certificate", help="a PEM file with a certificate and its key: the sandbox speaks TLS (default: none)"
-    )
-    for count in fields(Account):
-        parser.add_argument(f"--{count.name}", type=int, default=count.default, help=f"(default: {count.default})")
-    types = get_type_hints(Switches)
-    for switch in fields(Switches):
-        positions = get_args(types[switch.name])
-        parser.add_argument(
-            f"--{switch.name.replace('_', '-')}",
-            choices=positions or None,
-            type=str if positions else int,
-            default=switch.default,
-            help=f"(default: {switch.default})",
-        )
+    for title, options in (("the account", OPTIONS), ("switches: how the API behaves", SWITCHES)):
+        group = parser.add_argument_group(title)
+        for option in options:
+            group.add_argument(
+                option_name(option),
+                choices=option.positions or None,
+                type=type(option.default),
+                default=option.default,
+                help=f"{option.text} (default: {option.default or 'none'})".replace("%", "%%"),
+            )
     chosen = vars(parser.parse_args())
-    account = Account(**{count.name: chosen[count.name] for count in fields(Account)})
-    switches = Switches().changed(**{switch.name: chosen[switch.name] for switch in fields(Switches)})
-    app = Sandbox(Store(account), switches, chosen["api_key"]).app()
+    account = Account({stream.name: chosen[stream.name] for stream in PAGED}, chosen["seed"])
+    switches = Switches().changed(**{option.name: chosen[option.name] for option in SWITCHES})
+    app = Sandbox(Control(Store(account), switches), SignIn(chosen["api_key"])).app()
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -43,14 +47,18 @@ def main() -> None:
             date_header=False,  # responses have one of their own, by the API's clock
             lifespan="off",
             timeout_graceful_shutdown=1,
-            ssl_certfile=chosen["certificate"],
+            ssl_certfile=chosen["certificate"] or None,
         )
     )
     socket = uvicorn.Config(app, host="127.0.0.1", port=chosen["port"], log_level="error").bind_socket()
-    socket.listen(128)  # whoever reads the next line may connect at once
-    where = "https://localhost" if chosen["certificate"] else "http://127.0.0.1"
-    print(f"Sandbox of the Retently API on {where}:{socket.getsockname()[1]}", flush=True)
+    socket.listen(128)  # who reads the next line may connect at once
+    address = "https://localhost" if chosen["certificate"] else "http://127.0.0.1"
+    print(f"Sandbox of the Retently API on {address}:{socket.getsockname()[1]}", flush=True)
     server.run(sockets=[socket])
+
+
+def option_name(option: Option) -> str:
+    return f"--{option.name.replace('_', '-')}"
 
 
 if __name__ == "__main__":

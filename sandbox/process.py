@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from sandbox.app import API_KEY
+from sandbox.sign_in import API_KEY
 from source_retently.environment import BASE_URL_VARIABLE
 from source_retently.streams.endpoints import STREAMS
 
@@ -66,7 +66,7 @@ class SandboxProcess:
         return rows
 
     def do(self, *orders: Mapping[str, Any]) -> None:
-        """Changes the account or the switches; `sandbox.app.Sandbox` lists the orders."""
+        """Changes the account or the switches; sandbox/README.md lists the orders."""
         answer = self._session.post(f"{self.url}/_sandbox/do", json=list(orders), timeout=60)
         if answer.status_code != 200:
             raise ValueError(answer.text)

@@ -6,18 +6,20 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.data import Account, Row, stamp
-
-KINDS = ("customers", "companies", "feedback", "outbox")
+from sandbox.account import Account
+from sandbox.data import Row, stamp
+from sandbox.endpoints import PAGED, example_row
+from source_retently.streams.paged import PagedStream
 
 
 class Collection:
-    """The rows of one kind, in the order in which they were made."""
+    """The rows of one list, in the order in which they were made."""
 
-    def __init__(self, account: Account, kind: str) -> None:
+    def __init__(self, account: Account, stream: PagedStream) -> None:
         self._account = account
-        self.kind = kind
-        self._next = getattr(account, kind)
+        self._stream = stream
+        self.kind = stream.name
+        self._next = account.counts[self.kind]
         self._order = list(range(self._next))
         self._inserted: dict[int, int] = {}
         self._changes: dict[int, Row] = {}
@@ -36,7 +38,8 @@ class Collection:
         return self._inserted[number] if number in self._inserted else self._account.dated(self.kind, number)
 
     def row(self, number: int) -> Row:
-        row = self._account.row(self.kind, number, self.made(number))
+        made = self.made(number)
+        row = self._account.row(self.kind, number, made) or example_row(self._stream, number, made)
         if number in self._inserted and "sentDate" in row:
             row["sentDate"] = stamp(self._inserted[number])
         return {**row, **self._changes.get(number, {})}
@@ -95,7 +98,7 @@ class Store:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self.collections = {kind: Collection(account, kind) for kind in KINDS}
+        self.collections = {stream.name: Collection(account, stream) for stream in PAGED}
         self._scores: tuple[int, dict[str, dict[int, int]]] | None = None
 
     def ratings(self, metric: str) -> dict[int, int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.endpoints import likely_array, paths_of
 from source_retently.streams.base import RetentlyStream
 from source_retently.streams.endpoints import STREAMS
 from source_retently.streams.paged import PagedStream
@@ -52,12 +53,6 @@ def cited_in(page: Path) -> set[str]:
     return set(re.findall(r"\bapi\.md#([\w-]*)", page.read_text(encoding="utf-8")))
 
 
-def likely_array(stream: RetentlyStream) -> str:
-    """The first path where rows may be; one below another path comes before it, however unlikely it is."""
-    paths = stream.record_paths
-    return next(path for path in paths if not any(path.startswith(f"{other}.") for other in paths))
-
-
 def test_the_table_has_all_streams_in_their_order() -> None:
     assert list(table()) == [stream().name for stream in STREAMS]
 
@@ -67,6 +62,7 @@ def test_a_stream_is_as_the_table_says(stream: RetentlyStream) -> None:
     row = table()[stream.name]
     assert stream.path() == row["path"]
     assert (stream.old_path or row["old path"]) == row["old path"]
+    assert paths_of(stream) == [path for path in (row["path"], row["old path"]) if path]  # what the sandbox serves
     assert likely_array(stream) == row["array"]
     assert stream.primary_key == row["key"]
     assert (stream.sort or "") == row["sort"]
