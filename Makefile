@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test lint format bench chaos docker probe docs lock audit
+.PHONY: help demo sync test lint format bench chaos docker probe generate lock audit
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,8 +48,8 @@ chaos: .venv/done ## 200 syncs with random errors; CHAOS_SEED=7 for other ones
 bench: .venv/done ## measure speed, memory and requests, compared with other programs; takes about 12 minutes
 	@$(BIN)/python -m benchmarks
 
-docs: .venv/done ## write the generated parts of the user's page
-	@$(BIN)/python -m docs.tables
+generate: .venv/done ## write what follows from the stream classes and schemas: tables, catalog, expected records, metadata, diagram
+	@$(BIN)/python -m docs.generate
 
 lock: .venv/done ## pin the image's dependencies, with hashes, to the newest that setup.py allows
 	@$(BIN)/uv pip compile setup.py --universal --python-version 3.10 --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock

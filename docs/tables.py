@@ -1,25 +1,19 @@
-"""Writes the parts of the documentation that follow from the code: `make docs`. A test fails when they are stale.
+"""The tables of the documentation that follow from the code."""
 
-A part is between `<!-- generated: name -->` and `<!-- end of name -->`.
-"""
-
-import sys
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import requests
 from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
 
-from docs.erd.relations import draw, relation_table
+from sandbox.__main__ import option_name
+from sandbox.switches import Option
 from source_retently.http import responses
 from source_retently.http.responses import Meaning
 from source_retently.spec import connection_specification
 from source_retently.streams.base import RetentlyStream
 from source_retently.streams.endpoints import STREAMS
-
-PAGE = Path(__file__).parent / "integrations/sources/retently.md"
-ERD = Path(__file__).parent / "erd/README.md"
 
 OCCASIONS: tuple[tuple[str, Meaning], ...] = (
     ("200 with HTML, half a JSON, `data: null` or another shape", responses.NOT_RETENTLY),
@@ -97,29 +91,21 @@ def field_table(stream: type[RetentlyStream]) -> str:
     return "\n".join(rows)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {
+def command_table(options: Sequence[Option]) -> str:
+    """The options of `python -m sandbox`."""
+    rows = ["| Option | Values | What it does |", "|---|---|---|"]
+    for option in options:
+        values = ", ".join(
+            f"`{value}`" for value in option.positions or ([option.default] if option.default != "" else ["none"])
+        )
+        text = re.sub(r"docs/(api\.md#[\w-]+)", r"[\1](../docs/\1)", option.text)
+        rows.append(f"| `{option_name(option)}` | {values} | {text} |")
+    return "\n".join(rows)
+
+
+USER_PAGE: Mapping[str, Callable[[], str]] = {
     "responses": response_table,
     "options": option_table,
     "streams": stream_table,
     **{f"fields of {stream().name}": partial(field_table, stream) for stream in STREAMS},
 }
-
-
-def fresh(path: Path, parts: Mapping[str, Callable[[], str]]) -> str:
-    """The text of a page as it should be."""
-    text = path.read_text(encoding="utf-8")
-    for name, part in parts.items():
-        start, end = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
-        before, found, rest = text.partition(start)
-        if not found or end not in rest:
-            sys.exit(f"{path} has no place for {name}: put {start} and {end} into it.")
-        text = f"{before}{start}\n\n{part()}\n\n{end}{rest.partition(end)[2]}"
-    return text
-
-
-PAGES = {PAGE: PARTS, ERD: {"relations": relation_table}}
-
-if __name__ == "__main__":
-    for path, parts in PAGES.items():
-        path.write_text(fresh(path, parts), encoding="utf-8")
-    draw(ERD.parent / "streams.png")

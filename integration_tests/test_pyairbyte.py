@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from docs.erd.relations import RELATIONS
-from docs.tables import PAGE
+from docs.generate import PAGE
 from integration_tests.conftest import ROOT, Connector, catalog_of
 from sandbox.process import SandboxProcess
 

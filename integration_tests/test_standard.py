@@ -11,15 +11,13 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, read
 from airbyte_cdk.test.models import ConnectorTestScenario
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
-from integration_tests.acceptance import ACCOUNT, LIVE
+from docs.generate import EXPECTED, expected_records
+from integration_tests.acceptance import LIVE
 from integration_tests.conftest import CATALOG, ROOT
-from sandbox.process import SandboxProcess
 from source_retently import SourceRetently
-from source_retently.environment import BASE_URL_VARIABLE
 
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "acceptance-test-config.yml").read_text(encoding="utf-8"))
 FUTURE = CONFIG["acceptance_tests"]["incremental"]["tests"][0]["future_state"]["future_state_path"]
-EXPECTED = ROOT / "integration_tests/expected_records.jsonl"
 
 pytestmark = [
     pytest.mark.usefixtures("connector_setup"),
@@ -59,18 +57,10 @@ def found(messages: list[AirbyteMessage]) -> list[dict[str, Any]]:
     return [{"stream": message.record.stream, "data": message.record.data} for message in messages if message.record]
 
 
-def first_records() -> list[dict[str, Any]]:
-    first: dict[str, Any] = {}
-    for record in found(run().records):
-        first.setdefault(record["stream"], record)
-    return list(first.values())
-
-
 @pytest.mark.skipif(LIVE, reason="the records are the sandbox's")
 def test_expected_records() -> None:
-    """The first record of each stream, every field of it. `python -m integration_tests.test_standard` writes them anew."""
-    expected = [json.loads(line) for line in EXPECTED.read_text(encoding="utf-8").split("\n") if line]
-    assert first_records() == expected
+    """The first record of each stream, every field of it."""
+    assert expected_records() == EXPECTED.read_text(encoding="utf-8"), f"{EXPECTED.name} is stale: run make generate"
 
 
 def test_a_full_refresh_says_the_same_twice() -> None:
@@ -84,10 +74,3 @@ def test_a_state_of_the_future_is_no_end_of_all_syncs() -> None:
     warned = {message.log.message.split(":")[0] for message in output.logs if message.log and message.log.level.value == "WARN"}
     assert {"customers", "feedback", "outbox"} <= warned
     assert found(output.records) == found(run().records)
-
-
-if __name__ == "__main__":
-    with SandboxProcess(**ACCOUNT) as sandbox, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(BASE_URL_VARIABLE, sandbox.url)
-        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in first_records()]
-    EXPECTED.write_text("".join(lines), encoding="utf-8")
