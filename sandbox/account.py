@@ -181,7 +181,7 @@ class Account:
         }
 
     def survey_of(self, feedback: int) -> int:
-        """The number of the sent survey that a response answers."""
+        """The number of the sent survey that a response is to."""
         return (
             feedback * self.counts["outbox"] // self.counts["feedback"]
             if self.counts["feedback"] and feedback < self.counts["feedback"]

@@ -69,7 +69,7 @@ COMMENTS = {
 GOOD_SCORES = (8, 7, 9, 10, 8, 9, 10, 9, 6, 9, 10, 10)
 BAD_SCORES = (5, 7, 9, 10, 8, 4, 10, 3, 6, 2, 7, 0)
 METRICS = ["NPS", "CSAT", "CES", "STAR", "EMOJI"]
-"""The last stands for all that Retently has beside the four whose scores the connector reads."""
+"""EMOJI is an example of the metrics that have no stream."""
 CAMPAIGNS = [
     ("NPS Q1", "NPS", "regular", "email"),
     ("NPS in app", "NPS", "recurring", "inapp"),

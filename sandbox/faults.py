@@ -1,4 +1,4 @@
-"""What can go wrong between the API and the connector, on order: for a stream, a page, so many times, or by chance."""
+"""Errors between the API and the connector, by order: for a path, a page, a number of times, or by chance."""
 
 import asyncio
 import random
@@ -26,19 +26,19 @@ LISTING = ("empty", "served")
 """A list's page comes without rows, or another page comes in its place (`page_served`)."""
 KINDS = (*STATUSES, *BODIES, "body", *BROKEN, *LISTING)
 PASSING = ("408", "429", "500", "502", "503", "504", *BODIES, "reset", "cut", "drip", "hang")
-"""Faults that pass by themselves; the others are final."""
+"""Faults that a retry overcomes; the others are final."""
 
 
 @dataclass(frozen=True)
 class OtherPage:
-    """What a list gives in place of the page asked for."""
+    """The page that a list returns in place of the one asked for."""
 
     number: int | None
-    """The page; None for one without rows."""
+    """Its number; None for a page without rows."""
 
 
 class Broken(Response):
-    """An answer that doesn't come as it should."""
+    """A response that breaks off, arrives slowly, never arrives, or redirects."""
 
     def __init__(self, kind: str, location: str = "") -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Broken(Response):
 
 @dataclass
 class Faults:
-    """The faults that are to come."""
+    """The faults that were ordered and are still to be sent."""
 
     ordered: list[dict[str, Any]] = field(default_factory=list)
     rate: float = 0.0
@@ -78,8 +78,8 @@ class Faults:
     def order(self, order: dict[str, Any]) -> None:
         """`{"fault": kind, "path": …, "page": …, "times": n}`, or by chance `{"faults": {"rate": …, "seed": …, "kinds": […]}}`.
 
-        A path that ends with a slash means all below it. `after: n` lets n requests through first. A `body` takes the `text` to answer with, a character for each byte; a
-        `redirect` takes the URL it leads `to`.
+        A path that ends with a slash means all below it. `after: n` lets n requests through first. A `body` takes the `text` of the response, a
+        character for each byte; a `redirect` takes the URL it leads `to`; `served` takes the number of the page, `page_served`.
 
         :raises ValueError: when there is no such fault
         """
@@ -96,9 +96,9 @@ class Faults:
             self.chance = random.Random(by_chance.get("seed", 0))
 
     def next(self, request: Request, path: str, echo: str) -> Response | OtherPage | None:
-        """What this request gets instead of its response, if anything.
+        """What is sent instead of the response to this request, if anything.
 
-        :param echo: what the request was signed with; servers have been seen to repeat it in their errors
+        :param echo: the credentials of the request; servers have been seen to repeat them in their errors
         """
         order = self._due(path, request.query_params.get("page"))
         if order is None:

@@ -31,7 +31,7 @@ class Lists:
     def body(self, stream: PagedStream, path: str, query: Query, other: OtherPage | None) -> dict[str, Any]:
         """
         :param path: the path that was asked for, the present one or the old one
-        :param other: the page that comes in place of the one asked for, where an order says so
+        :param other: the page that comes in place of the one asked for, by an order
         :raises ApiError: when the switches want a refusal
         """
         switches = self._control.switches

@@ -34,7 +34,7 @@ class SandboxProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the sandbox did not start; what it said stands above")
+            raise RuntimeError("the sandbox did not start; see its error above")
         self.url = line.split()[-1]
         self.environment = {BASE_URL_VARIABLE: self.url}
         """What the connector needs to find it."""
@@ -67,6 +67,6 @@ class SandboxProcess:
 
     def do(self, *orders: Mapping[str, Any]) -> None:
         """Changes the account or the switches; sandbox/README.md lists the orders."""
-        answer = self._session.post(f"{self.url}/_sandbox/do", json=list(orders), timeout=60)
-        if answer.status_code != 200:
-            raise ValueError(answer.text)
+        response = self._session.post(f"{self.url}/_sandbox/do", json=list(orders), timeout=60)
+        if response.status_code != 200:
+            raise ValueError(response.text)

@@ -85,6 +85,14 @@ def test_no_client_loses_values_by_the_schema(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_examples_match_their_schema(file: Path) -> None:
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    for example in schema.get("examples", []):
+        Draft7Validator(schema, format_checker=Draft7Validator.FORMAT_CHECKER).validate(example)
+        assert set(example) <= set(schema["properties"])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_no_description_closes_a_list_of_values(file: Path) -> None:
     """Retently's help speaks of further metrics and channels than its API's documents."""
     for path, field in fields(json.loads(file.read_text(encoding="utf-8"))):
