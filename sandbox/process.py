@@ -8,11 +8,11 @@ from typing import Any
 
 import requests
 
+from sandbox.endpoints import ENDPOINTS
 from sandbox.sign_in import API_KEY
 from source_retently.environment import BASE_URL_VARIABLE
-from source_retently.streams.endpoints import STREAMS
 
-PATHS = {stream().name: stream().path().split("{")[0] for stream in STREAMS}
+PATHS = {stream.name: stream.path().split("{")[0] for stream in ENDPOINTS}
 """Where the requests of each stream go; with a slash at the end where there is one for each row of another stream."""
 
 

@@ -16,49 +16,38 @@ class Switches:
     """The first value of each switch is the default; see also docs/api.md#contradictions."""
 
     paging_in: Literal["data", "top", "none"] = _switch(
-        "data",
-        "Where page, pages, limit and total are (docs/api.md#paging-place).",
+        "data", "Where page, pages, limit and total are (docs/api.md#paging-place)."
     )
     templates_in: Literal["templates", "data", "data.templates"] = _switch(
-        "templates",
-        "Where the templates are (docs/api.md#templates-array).",
+        "templates", "Where the templates are (docs/api.md#templates-array)."
     )
     campaigns_in: Literal["campaigns", "data.campaigns"] = _switch(
-        "campaigns",
-        "Where the campaigns are (docs/api.md#campaigns-array).",
+        "campaigns", "Where the campaigns are (docs/api.md#campaigns-array)."
     )
     reports_as: Literal["list", "object"] = _switch(
-        "list",
-        "Whether all reports are a list, or the only one is an object (docs/api.md#reports-shape).",
+        "list", "Whether all reports are a list, or the only one is an object (docs/api.md#reports-shape)."
     )
     list_paths: Literal["both", "new", "old"] = _switch(
-        "both",
-        "Whether customers and outbox are at these paths, below nps/, or both (docs/api.md#old-paths).",
+        "both", "Whether customers and outbox are at these paths, below nps/, or both (docs/api.md#old-paths)."
     )
     survey_id: Literal["sometimes", "always", "never"] = _switch(
-        "sometimes",
-        "Whether rows of the outbox have a surveyId (docs/api.md#outbox-key).",
+        "sometimes", "Whether rows of the outbox have a surveyId (docs/api.md#outbox-key)."
     )
     score_field: Literal["score", "nps"] = _switch("score", "What the score is called (docs/api.md#score-name).")
     sort: Literal["honoured", "ignored"] = _switch(
-        "honoured",
-        "Whether `sort` is followed; ignored means newest first, the default order (docs/api.md#sort-order).",
+        "honoured", "Whether `sort` is followed; ignored means newest first, the default order (docs/api.md#sort-order)."
     )
     dates: Literal["honoured", "ignored"] = _switch(
-        "honoured",
-        "Whether startDate and endDate filter (docs/api.md#date-filters).",
+        "honoured", "Whether startDate and endDate filter (docs/api.md#date-filters)."
     )
     bounds: Literal["inclusive", "exclusive"] = _switch(
-        "inclusive",
-        "Whether a row dated exactly startDate or endDate is included (docs/api.md#date-bounds).",
+        "inclusive", "Whether a row dated exactly startDate or endDate is included (docs/api.md#date-bounds)."
     )
     over_limit: Literal["clamp", "refuse"] = _switch(
-        "clamp",
-        "What a limit above the maximum gets: as many rows as allowed, or a 400 (docs/api.md#limit-above-maximum).",
+        "clamp", "What a limit above the maximum gets: as many rows as allowed, or a 400 (docs/api.md#limit-above-maximum)."
     )
     past_end: Literal["empty", "refuse", "last", "first"] = _switch(
-        "empty",
-        "What a page past the end gets (docs/api.md#page-past-end).",
+        "empty", "What a page past the end gets (docs/api.md#page-past-end)."
     )
     unsurveyed: Literal["refuse", "null", "empty", "nulls"] = _switch(
         "refuse",
@@ -66,20 +55,16 @@ class Switches:
     )
     metrics: Literal["all", "nps"] = _switch("all", "Which metrics the account has surveyed.")
     trend_ids: Literal["absent", "present"] = _switch(
-        "absent",
-        "Whether a trend has an `_id` of its own (docs/api.md#trend-key).",
+        "absent", "Whether a trend has an `_id` of its own (docs/api.md#trend-key)."
     )
     ping: Literal["present", "absent"] = _switch(
-        "present",
-        "Whether the endpoint exists; not every source knows it (docs/api.md#account).",
+        "present", "Whether the endpoint exists; not every source knows it (docs/api.md#account)."
     )
     updated_date: Literal["present", "absent"] = _switch(
-        "present",
-        "Whether customers have an updatedDate (docs/api.md#updated-date).",
+        "present", "Whether customers have an updatedDate (docs/api.md#updated-date)."
     )
     rate_headers: Literal["present", "absent"] = _switch(
-        "present",
-        "Whether a 429 has the header Retry-After (docs/api.md#rate-limit-headers).",
+        "present", "Whether a 429 has the header Retry-After (docs/api.md#rate-limit-headers)."
     )
     refresh_token: Literal["kept", "rotated"] = _switch(
         "kept",
@@ -91,26 +76,21 @@ class Switches:
     )
     total_off: int = _switch(1500, "The number that `total` is off by, or at most.")
     ties: Literal["stable", "changing"] = _switch(
-        "stable",
-        "Whether rows of the same date come in the same order in each response.",
+        "stable", "Whether rows of the same date come in the same order in each response."
     )
     limits: Literal["any", "round"] = _switch(
-        "any",
-        "Whether only the limits 1, 10, 20, 50, 100, 200, 500, 1,000 and 2,000 are accepted; others get a 400.",
+        "any", "Whether only the limits 1, 10, 20, 50, 100, 200, 500, 1,000 and 2,000 are accepted; others get a 400."
     )
     echoed_page: Literal["right", "one", "from_zero"] = _switch(
-        "right",
-        "Which page number a response repeats: the right one, always 1, or one counted from 0.",
+        "right", "Which page number a response repeats: the right one, always 1, or one counted from 0."
     )
     row_dates: Literal["always", "sometimes"] = _switch(
-        "always",
-        "Whether each 50th row of feedback and outbox has no date, and is left out where dates are asked for.",
+        "always", "Whether each 50th row of feedback and outbox has no date, and is left out where dates are asked for."
     )
     heavy_rows: int = _switch(0, "Pages of this many rows or more get a 504; 0 for none.")
     clock_minutes: int = _switch(0, "How many minutes the API's clock is ahead of this machine's.")
     companies_limit: int = _switch(
-        1000,
-        "Most companies in a page; the other lists give 1,000 (docs/api.md#companies-page-size).",
+        1000, "Most companies in a page; the other lists give 1,000 (docs/api.md#companies-page-size)."
     )
     rate_limit: int = _switch(150, "Most requests in a minute; 0 for no limit.")
     latency_ms: int = _switch(0, "How many milliseconds a response takes at least.")
