@@ -6,6 +6,7 @@ account of secrets/config.json, which takes the place of every configuration tha
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
@@ -16,7 +17,7 @@ from sandbox.process import SandboxProcess
 pytest_plugins = ("airbyte_cdk.test.standard_tests.pytest_hooks",)
 
 LIVE = os.environ.get("RETENTLY_LIVE") == "1"
-ACCOUNT = {"customers": 30, "companies": 8, "feedback": 40, "outbox": 35, "rate_limit": 0}
+ACCOUNT: dict[str, Any] = {"customers": 30, "companies": 8, "feedback": 40, "outbox": 35, "rate_limit": 0}
 COMMANDS: dict[str, ScenarioCommand] = {
     "test_config_matches_spec": "spec",
     "test_check": "check",

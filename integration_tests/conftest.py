@@ -194,7 +194,8 @@ def _run_forked(
     for path, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
     if timeouts:
-        source.SYNC_TIMEOUTS = source.CHECK_TIMEOUTS = timeouts
+        for name in ("SYNC_TIMEOUTS", "CHECK_TIMEOUTS"):
+            setattr(source, name, timeouts)
     if not waits:
         time.sleep = lambda _: None
     try:

@@ -5,7 +5,9 @@ selection by the catalog, conforming to the schema, writing.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from singer_sdk import Stream, Tap
 
@@ -13,7 +15,7 @@ from singer_sdk import Stream, Tap
 class ReplayedStream(Stream):
     """A stream of the connector, out of a file of its messages."""
 
-    def get_records(self, context):
+    def get_records(self, context: Any) -> Iterator[dict[str, Any]]:
         with open(self.config["messages"], encoding="utf-8") as lines:
             for message in map(json.loads, lines):
                 if message["type"] == "RECORD" and message["record"]["stream"] == self.name:
@@ -26,7 +28,7 @@ class ReplayTap(Tap):
     name = "tap-replay"
     config_jsonschema = {"type": "object", "properties": {"catalog": {"type": "string"}, "messages": {"type": "string"}}}
 
-    def discover_streams(self):
+    def discover_streams(self) -> list[Stream]:
         streams = []
         for stream in json.loads(Path(self.config["catalog"]).read_text(encoding="utf-8"))["streams"]:
             replayed = ReplayedStream(self, stream["json_schema"], stream["name"])

@@ -18,7 +18,7 @@ CATALOG = catalog_of("templates")
 STREAM = TEMPLATES["stream"]
 WORD = SECRET.replace(" ", "-")
 OAUTH = {"client_id": "id", "client_secret": WORD, "refresh_token": WORD}
-STATE = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"}, "stream_state": {}}}
+STATE: dict[str, Any] = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"}, "stream_state": {}}}
 
 MISSING, FOLDER = object(), object()
 

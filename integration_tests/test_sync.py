@@ -17,7 +17,7 @@ from integration_tests.conftest import ROOT, secrets_of
 from integration_tests.leaks import leaked
 from sandbox.process import SandboxProcess
 
-SMALL = {"customers": 30, "companies": 5, "feedback": 40, "outbox": 30}
+SMALL: dict[str, Any] = {"customers": 30, "companies": 5, "feedback": 40, "outbox": 30}
 ENDED = subprocess.CompletedProcess[str]
 Sync = Callable[..., ENDED]
 FILE = Path("out/retently.duckdb")

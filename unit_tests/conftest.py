@@ -1,16 +1,20 @@
 """What the unit tests share: no network, no waiting, an API whose answers each test writes down."""
 
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
 import responses
+from airbyte_cdk.models import SyncMode
+from airbyte_cdk.sources.streams.checkpoint.checkpoint_reader import FULL_REFRESH_COMPLETE_STATE
 from hypothesis import settings
 
 from source_retently.environment import BASE_URL_VARIABLE
+from source_retently.streams.base import RetentlyStream
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
 settings.load_profile("unhurried")
@@ -48,25 +52,49 @@ def api() -> Iterator[responses.RequestsMock]:
         yield mock
 
 
-class Account:
+Response = tuple[int, dict[str, str], str]
+"""Status, headers and body, as `responses` takes them from a callback."""
+
+
+class ListEndpoint:
     """A list endpoint whose rows a test may change between requests.
 
-    `limit` caps the page size as the API may; without `tells` there are no paging numbers.
+    `limit` caps the page size as the API may; without `numbers` the response has no total and no number of pages.
     """
 
-    def __init__(self, array: str, rows: list[dict[str, Any]], limit: int = 1000, *, tells: bool = True) -> None:
-        self.tells = tells
+    def __init__(self, array: str, rows: list[dict[str, Any]], limit: int = 1000, *, numbers: bool = True) -> None:
+        self.numbers = numbers
         self.array = array
         self.rows = rows
         self.limit = limit
-        self.asked: list[dict[str, str]] = []
-        self.before: Callable[[int], None] = lambda number: None
+        self.queries: list[dict[str, str]] = []
+        self.before_request: Callable[[int], None] = lambda number: None
+        self._lock = threading.Lock()
 
-    def __call__(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+    def __call__(self, request: requests.PreparedRequest) -> Response:
         query = dict(parse_qsl(urlsplit(str(request.url)).query))
-        self.asked.append(query)
-        self.before(len(self.asked))
+        with self._lock:
+            self.queries.append(query)
+            self.before_request(len(self.queries))
+            rows = self.selected(query)
         page, limit = int(query["page"]), min(int(query["limit"]), self.limit)
-        numbers = {"page": page, "pages": -(-len(self.rows) // limit), "limit": limit, "total": len(self.rows)}
-        data = {self.array: self.rows[(page - 1) * limit : page * limit], **(numbers if self.tells else {})}
+        numbers = {"page": page, "pages": -(-len(rows) // limit), "limit": limit, "total": len(rows)}
+        data = {self.array: rows[(page - 1) * limit : page * limit], **(numbers if self.numbers else {})}
         return 200, {}, json.dumps({"message": "Success.", "code": 200, "data": data})
+
+    def selected(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The rows of all pages, in their order."""
+        return list(self.rows)
+
+
+def records_of(stream: RetentlyStream) -> Iterator[dict[str, Any]]:
+    """The records of a full refresh, read as a sync reads them: page by page where the stream resumes by page."""
+    position: dict[str, Any] = {}
+    while True:
+        for record in stream.read_records(SyncMode.full_refresh, stream_slice={"cursor_slice": position, "partition": {}}):
+            assert isinstance(record, Mapping)
+            yield dict(record)
+        cursor = stream.get_cursor()
+        position = dict(cursor.get_stream_state()) if cursor else {}
+        if not position or FULL_REFRESH_COMPLETE_STATE.items() <= position.items():
+            return

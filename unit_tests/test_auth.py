@@ -8,14 +8,14 @@ import pytest
 import requests
 import responses
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import FailureType, SyncMode
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_retently.config import Config
 from source_retently.http.auth import ApiKeyAuthenticator, OAuthAuthenticator, authenticator
 from source_retently.run_context import Settings
 from source_retently.streams.endpoints import Campaigns
-from unit_tests.conftest import API, CONFIG, KEY
+from unit_tests.conftest import API, CONFIG, KEY, records_of
 
 TOKEN_URL = "https://app.retently.com/api/oauth/token"
 OAUTH = {
@@ -77,7 +77,7 @@ def test_a_401_gets_one_new_token(api: responses.RequestsMock) -> None:
     grant(api, access_token="n3w")
     api.get(f"{API}campaigns", status=401)
     api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}]})
-    assert list(Campaigns(oauth()).read_records(SyncMode.full_refresh)) == [{"id": "1"}]
+    assert list(records_of(Campaigns(oauth()))) == [{"id": "1"}]
     assert [call.request.url for call in api.calls] == [TOKEN_URL, f"{API}campaigns", TOKEN_URL, f"{API}campaigns"]
     assert api.calls[3].request.headers["Authorization"] == "Bearer n3w"
 
@@ -86,7 +86,7 @@ def test_a_second_401_is_final(api: responses.RequestsMock) -> None:
     grant(api)
     api.get(f"{API}campaigns", status=401)
     with pytest.raises(AirbyteTracedException) as caught:
-        list(Campaigns(oauth()).read_records(SyncMode.full_refresh))
+        list(records_of(Campaigns(oauth())))
     assert caught.value.failure_type == FailureType.config_error
 
 

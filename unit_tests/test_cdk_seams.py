@@ -3,13 +3,12 @@
 import inspect
 
 import responses
-from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_retently.http.auth import ApiKeyAuthenticator
 from source_retently.streams.base import RetentlyStream
 from source_retently.streams.endpoints import STREAMS, Companies, Feedback
-from unit_tests.conftest import API, KEY
+from unit_tests.conftest import API, KEY, records_of
 
 
 def test_both_page_loops_go_through_fetch_next_page() -> None:
@@ -32,5 +31,5 @@ def test_full_refresh_streams_resume_by_page_and_incremental_ones_read_all_pages
 def test_the_client_adds_a_second_to_each_wait_and_returns_the_answer(api: responses.RequestsMock, waits: list[float]) -> None:
     api.get(f"{API}companies", status=429, headers={"Retry-After": "10"})
     api.get(f"{API}companies", json={"data": {"companies": [{"id": "1"}]}})
-    list(Companies(ApiKeyAuthenticator(KEY)).read_records(SyncMode.full_refresh))
+    list(records_of(Companies(ApiKeyAuthenticator(KEY))))
     assert waits == [10]

@@ -1,11 +1,10 @@
 import logging
-from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from airbyte_cdk.models import AuthFlowType
+from airbyte_cdk.models import ConnectorSpecificationSerializer
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import OAuthConfigSpecification
 from jinja2 import StrictUndefined, Template
 from jsonschema import Draft7Validator
@@ -140,20 +139,24 @@ def at(schema: dict[str, Any], path: list[str]) -> dict[str, Any]:
     return schema
 
 
+def advanced_auth() -> dict[str, Any]:
+    """The spec's part about OAuth, as the platform gets it."""
+    spec: dict[str, Any] = ConnectorSpecificationSerializer.dump(SourceRetently().spec(logging.getLogger()))
+    return dict(spec["advanced_auth"])
+
+
 def test_airbytes_ui_knows_when_oauth_is_chosen_and_where_its_fields_go() -> None:
-    auth = SourceRetently().spec(logging.getLogger()).advanced_auth
-    assert auth is not None
-    assert auth.auth_flow_type is AuthFlowType.oauth2_0
+    auth = advanced_auth()
+    assert auth["auth_flow_type"] == "oauth2.0"
     spec = connection_specification()
-    assert at(spec, auth.predicate_key or [])["const"] == auth.predicate_value
-    oauth = auth.oauth_config_specification
-    assert oauth is not None
+    assert at(spec, auth["predicate_key"])["const"] == auth["predicate_value"]
+    oauth = auth["oauth_config_specification"]
     # The CDK's declarative model is the stricter one: it knows the type of every field.
-    OAuthConfigSpecification.parse_obj(asdict(oauth))
-    server, user = oauth.complete_oauth_server_output_specification, oauth.complete_oauth_output_specification
-    fields = {**(server or {})["properties"], **(user or {})["properties"]}
+    OAuthConfigSpecification.parse_obj(oauth)
+    server = oauth["complete_oauth_server_output_specification"]["properties"]
+    fields = {**server, **oauth["complete_oauth_output_specification"]["properties"]}
     assert set(fields) == {"client_id", "client_secret", "refresh_token"}
-    assert (oauth.complete_oauth_server_input_specification or {})["properties"].keys() == (server or {})["properties"].keys()
+    assert oauth["complete_oauth_server_input_specification"]["properties"].keys() == server.keys()
     for name, field in fields.items():
         assert field["path_in_connector_config"] == ["credentials", name]
         assert at(spec, field["path_in_connector_config"])["type"] == "string"
@@ -161,8 +164,7 @@ def test_airbytes_ui_knows_when_oauth_is_chosen_and_where_its_fields_go() -> Non
 
 def test_a_platform_can_run_the_consent_by_the_spec_alone() -> None:
     """Rendered as airbyte-platform's DeclarativeOAuthSpecHandler does, which encodes nothing by itself."""
-    oauth = SourceRetently().spec(logging.getLogger()).advanced_auth.oauth_config_specification  # type: ignore[union-attr]
-    steps = oauth.oauth_connector_input_specification
+    steps = advanced_auth()["oauth_config_specification"]["oauth_connector_input_specification"]
     values = {
         "client_id": "an id",
         "client_secret": "s&",
@@ -174,20 +176,20 @@ def test_a_platform_can_run_the_consent_by_the_spec_alone() -> None:
     known |= {f"{name}_key": name for name in values} | {"auth_code_key": "code"}
 
     def render(text: str) -> str:
-        return Template(text, undefined=StrictUndefined).render(known)
+        return str(Template(text, undefined=StrictUndefined).render(known))
 
-    consent = urlsplit(render(steps.consent_url))
+    consent = urlsplit(render(steps["consent_url"]))
     assert consent._replace(query="").geturl() == "https://app.retently.com/api/oauth/authorize"
     asked = {name: values[name] for name in ("client_id", "redirect_uri", "state")} | {"response_type": "code"}
     assert dict(parse_qsl(consent.query, strict_parsing=True)) == asked
     # The platform writes these as a form when the type is exactly this one, else as JSON, which Retently does not take.
-    assert steps.access_token_url == "https://app.retently.com/api/oauth/token"
-    assert steps.access_token_headers["Content-Type"] == "application/x-www-form-urlencoded"
-    assert {render(name): render(value) for name, value in steps.access_token_params.items()} == {
+    assert steps["access_token_url"] == "https://app.retently.com/api/oauth/token"
+    assert steps["access_token_headers"]["Content-Type"] == "application/x-www-form-urlencoded"
+    assert {render(name): render(value) for name, value in steps["access_token_params"].items()} == {
         "grant_type": "authorization_code",
         **{name: values[name] for name in ("client_id", "client_secret", "redirect_uri", "code")},
     }
-    assert steps.extract_output == ["refresh_token"]
+    assert steps["extract_output"] == ["refresh_token"]
 
 
 SHAPES: list[dict[str, Any]] = [

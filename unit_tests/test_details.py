@@ -111,7 +111,7 @@ def test_details_of_a_stream_that_is_skipped_are_skipped(api: responses.Requests
     api.get(f"{API}trends", status=status, json=refusal(status))
     output = sync("trends", fails=True)
     assert "trends is skipped, since trend_groups is." in warnings(output)
-    assert "every stream of the connection" in output.errors[-1].trace.error.message  # type: ignore[union-attr,operator]
+    assert "every stream of the connection" in output.errors[-1].trace.error.message  # type: ignore[union-attr]
 
 
 def test_a_parent_that_fails_fails_its_details(api: responses.RequestsMock) -> None:

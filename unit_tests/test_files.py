@@ -12,7 +12,7 @@ from source_retently.files import read_catalog, read_state
 from unit_tests.conftest import API, CONFIG
 
 POSITION = {"createdDate": "2024-01-01T00:00:00.000Z"}
-STATE = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"}, "stream_state": POSITION}}
+STATE: dict[str, Any] = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"}, "stream_state": POSITION}}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,8 @@ def test_a_state_is_found_however_it_was_kept(tmp_path: Path, held: Any) -> None
     assert vars(state.stream.stream_state) == POSITION
 
 
-BARE = {"stream": {"name": "feedback"}, "sync_mode": "incremental"}
+SCHEMAS: list[Any] = [None, {}, [], {"properties": []}]
+BARE: dict[str, Any] = {"stream": {"name": "feedback"}, "sync_mode": "incremental"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ BARE = {"stream": {"name": "feedback"}, "sync_mode": "incremental"}
             for name in ("generation_id", "minimum_generation_id", "sync_id")
             for value in (None, "x", 1.5)
         ),
-        *({**BARE, "stream": {**BARE["stream"], "json_schema": schema}} for schema in (None, {}, [], {"properties": []})),
+        *({**BARE, "stream": {**BARE["stream"], "json_schema": schema}} for schema in SCHEMAS),
         {**BARE, "stream": {**BARE["stream"], "supported_sync_modes": ["cdc"]}},
         {**BARE, "stream": {**BARE["stream"], "supported_sync_modes": None, "source_defined_cursor": "yes"}},
         {**BARE, "stream": {**BARE["stream"], "namespace": 5, "default_cursor_field": "x", "source_defined_primary_key": "id"}},

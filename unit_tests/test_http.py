@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 import responses
-from airbyte_cdk.models import FailureType, SyncMode
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 from urllib3 import HTTPResponse
 
@@ -17,7 +17,7 @@ from source_retently.http.body import read_body
 from source_retently.http.responses import back_off, meaning_of_status, rate_limit_wait
 from source_retently.run_context import Settings
 from source_retently.streams.endpoints import Campaigns
-from unit_tests.conftest import API, KEY
+from unit_tests.conftest import API, KEY, records_of
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_429_says_how_long_to_wait_or_it_is_a_minute(headers: dict[str, str], 
 
 
 def read(settings: Settings | None = None) -> list[Any]:
-    return list(Campaigns(ApiKeyAuthenticator(KEY), settings).read_records(SyncMode.full_refresh))
+    return list(records_of(Campaigns(ApiKeyAuthenticator(KEY), settings)))
 
 
 GOOD = {"message": "Success.", "code": 200, "campaigns": [{"id": "1"}]}

@@ -1,17 +1,16 @@
 """Cursor state: what a stream asks for, emits and remembers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
 import responses
-from airbyte_cdk.models import AirbyteMessage, SyncMode, Type
+from airbyte_cdk.models import AirbyteMessage, SyncMode
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
-from airbyte_cdk.sources.utils.schema_helpers import InternalConfig
+from airbyte_cdk.sources.utils.schema_helpers import split_config
 from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.test.catalog_builder import ConfiguredAirbyteStreamBuilder
 from hypothesis import HealthCheck, given, settings
@@ -21,14 +20,14 @@ from source_retently.http.auth import ApiKeyAuthenticator
 from source_retently.run_context import Settings
 from source_retently.streams.endpoints import Customers, Feedback, Outbox
 from source_retently.streams.incremental import IncrementalStream
-from unit_tests.conftest import API, KEY
+from unit_tests.conftest import API, KEY, ListEndpoint, Response
 
 MINUTE = timedelta(minutes=1)
 NO_LOOKBACK = Settings(lookback=timedelta(0))
 ARRAYS = {Feedback: "responses", Outbox: "surveys", Customers: "subscribers"}
 
 
-class Api:
+class DatedEndpoint(ListEndpoint):
     """A list endpoint that filters and sorts by a date field; or doesn't, or by exclusive bounds."""
 
     def __init__(
@@ -40,47 +39,54 @@ class Api:
         sorts: bool = True,
         exclusive: bool = False,
     ) -> None:
-        self.array = ARRAYS[stream]
+        super().__init__(ARRAYS[stream], rows)
         self.field = str(stream.cursor_field)
-        self.rows = rows
         self.filters, self.sorts, self.exclusive = filters, sorts, exclusive
-        self.asked: list[dict[str, str]] = []
 
-    def __call__(self, request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
-        query = dict(parse_qsl(urlsplit(str(request.url)).query))
-        self.asked.append(query)
-        rows = sorted(self.rows, key=lambda row: row.get(self.field) or "") if self.sorts else list(self.rows)
-        if self.filters and "startDate" in query:
-            low = query["startDate"].replace("Z", ".000Z")
-            inside = (lambda date: low < date) if self.exclusive else (lambda date: low <= date)
-            rows = [row for row in rows if inside(row.get(self.field) or "")]
-        page, limit = int(query["page"]), int(query["limit"])
-        data = {self.array: rows[(page - 1) * limit : page * limit], "total": len(rows), "pages": -(-len(rows) // limit)}
-        return 200, {}, json.dumps({"code": 200, "data": data})
+    def selected(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        def date(row: dict[str, Any]) -> str:
+            return row.get(self.field) or ""
+
+        rows = sorted(self.rows, key=date) if self.sorts else list(self.rows)
+        if not self.filters or "startDate" not in query:
+            return rows
+        low = query["startDate"].replace("Z", ".000Z")
+        return [row for row in rows if low < date(row) or (low == date(row) and not self.exclusive)]
+
+
+def emitted(
+    stream: IncrementalStream, state: Mapping[str, Any] | None = None, mode: SyncMode = SyncMode.incremental
+) -> Iterator[str | dict[str, Any]]:
+    """Ids of the records, and the states, in the order in which the CDK emits them."""
+    stream.state = dict(state or {})
+    configured = ConfiguredAirbyteStreamBuilder().with_name(stream.name).with_sync_mode(mode).build()
+    configured.stream.json_schema = {}
+    _, internal = split_config({})
+    for message in stream.read(configured, stream.logger, DebugSliceLogger(), {}, ConnectorStateManager([]), internal):
+        if isinstance(message, AirbyteMessage):
+            assert message.state is not None
+            assert message.state.stream is not None
+            yield json.loads(json.dumps(vars(message.state.stream.stream_state)))
+        else:
+            yield str(message["id"])
 
 
 def sync(
     stream: IncrementalStream, state: Mapping[str, Any] | None = None, mode: SyncMode = SyncMode.incremental
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """Ids of the records and the states, in the order in which the CDK emits them."""
-    stream.state = dict(state or {})
-    configured = ConfiguredAirbyteStreamBuilder().with_name(stream.name).with_sync_mode(mode).build()
-    configured.stream.json_schema = {}
-    ids, states = [], []
-    for message in stream.read(configured, stream.logger, DebugSliceLogger(), {}, ConnectorStateManager([]), InternalConfig()):
-        if isinstance(message, AirbyteMessage):
-            assert message.type == Type.STATE
-            states.append(json.loads(json.dumps(vars(message.state.stream.stream_state))))  # type: ignore[union-attr,arg-type]
-        else:
-            ids.append(str(message["id"]))  # type: ignore[index]
-    return ids, states
+    """Ids of the records, and the states."""
+    found = list(emitted(stream, state, mode))
+    return [value for value in found if isinstance(value, str)], [value for value in found if isinstance(value, dict)]
+
+
+Serve = Callable[..., DatedEndpoint]
 
 
 @pytest.fixture
-def serve(api: responses.RequestsMock) -> Any:
-    def serve(stream: type[IncrementalStream], rows: list[dict[str, Any]], **how: bool) -> Api:
+def serve(api: responses.RequestsMock) -> Serve:
+    def serve(stream: type[IncrementalStream], rows: list[dict[str, Any]], **how: bool) -> DatedEndpoint:
         api.reset()
-        endpoint = Api(stream, rows, **how)
+        endpoint = DatedEndpoint(stream, rows, **how)
         api.add_callback(responses.GET, API + stream().path(), endpoint)
         return endpoint
 
@@ -97,50 +103,50 @@ def build(stream: type[IncrementalStream], settings: Settings = NO_LOOKBACK, pag
     return built
 
 
-def test_the_first_sync_reads_everything_up_to_now_and_remembers_the_newest(serve: Any) -> None:
+def test_the_first_sync_reads_everything_up_to_now_and_remembers_the_newest(serve: Serve) -> None:
     api = serve(Feedback, feedback(1, 2, 3))
     ids, states = sync(build(Feedback))
     assert ids == ["0", "1", "2"]
     assert states == [{"createdDate": "2024-03-03T12:00:00.000Z"}]
-    (query,) = api.asked
+    (query,) = api.queries
     assert not {"startDate", "endDate"} & set(query)  # a database that filters by dates drops rows without one
 
 
 @pytest.mark.parametrize(
     "how", [{}, {"filters": False}, {"sorts": False}, {"filters": False, "sorts": False}, {"exclusive": True}]
 )
-def test_the_next_sync_reads_what_is_new_whatever_the_api_honours(serve: Any, how: dict[str, bool]) -> None:
+def test_the_next_sync_reads_what_is_new_whatever_the_api_honours(serve: Serve, how: dict[str, bool]) -> None:
     rows = feedback(1, 2, 3, 3, 4)
     api = serve(Feedback, rows[::-1], **how)
     ids, states = sync(build(Feedback), {"createdDate": "2024-03-03T12:00:00.000Z"})
     assert sorted(ids) == ["2", "3", "4"]  # rows at the cursor itself come again: another may have come at the same time
     assert states[-1] == {"createdDate": "2024-03-04T12:00:00.000Z"}
-    assert api.asked[0]["startDate"] == "2024-03-03T11:59:59Z"
+    assert api.queries[0]["startDate"] == "2024-03-03T11:59:59Z"
 
 
-def test_the_look_back_window_reads_days_again(serve: Any) -> None:
+def test_the_look_back_window_reads_days_again(serve: Serve) -> None:
     api = serve(Feedback, feedback(1, 5, 8, 12))
     ids, _ = sync(build(Feedback, Settings(lookback=timedelta(days=7))), {"createdDate": "2024-03-12T12:00:00.000Z"})
     assert ids == ["1", "2", "3"]
-    assert api.asked[0]["startDate"] == "2024-03-05T11:59:59Z"
+    assert api.queries[0]["startDate"] == "2024-03-05T11:59:59Z"
 
 
-def test_nothing_older_than_the_start_date_is_read_look_back_or_not(serve: Any) -> None:
+def test_nothing_older_than_the_start_date_is_read_look_back_or_not(serve: Serve) -> None:
     api = serve(Feedback, feedback(1, 5, 8), filters=False)
     settings = Settings(start_date=datetime(2024, 3, 5, 12, tzinfo=timezone.utc))
     assert sync(build(Feedback, settings))[0] == ["1", "2"]
     assert sync(build(Feedback, settings), {"createdDate": "2024-03-08T12:00:00.000Z"})[0] == ["1", "2"]
-    assert api.asked[0]["startDate"] == api.asked[1]["startDate"] == "2024-03-05T11:59:59Z"
+    assert api.queries[0]["startDate"] == api.queries[1]["startDate"] == "2024-03-05T11:59:59Z"
 
 
-def test_nothing_new_costs_one_request_and_keeps_the_state(serve: Any) -> None:
+def test_nothing_new_costs_one_request_and_keeps_the_state(serve: Serve) -> None:
     api = serve(Feedback, feedback(1))
     state = {"createdDate": "2024-03-09T12:00:00.000Z"}
     assert sync(build(Feedback), state) == ([], [state])
-    assert len(api.asked) == 1
+    assert len(api.queries) == 1
 
 
-def test_customers_are_read_whole_and_only_changed_ones_are_emitted(serve: Any) -> None:
+def test_customers_are_read_whole_and_only_changed_ones_are_emitted(serve: Serve) -> None:
     rows = [
         {"id": "old", "createdDate": "2024-01-01T00:00:00.000Z", "updatedDate": "2024-01-02T00:00:00.000Z"},
         {"id": "changed", "createdDate": "2024-01-01T00:00:00.000Z", "updatedDate": "2024-05-02T00:00:00.000Z"},
@@ -152,10 +158,10 @@ def test_customers_are_read_whole_and_only_changed_ones_are_emitted(serve: Any) 
     assert set(ids) == {"changed", "new without a stamp", "without any date"}
     # What changes from now on is new to the next sync; the newest date may be older by hours, or by a nightly mass update.
     assert abs(datetime.fromisoformat(states[-1]["updatedDate"][:-1] + "+00:00") - datetime.now(timezone.utc)) < MINUTE
-    assert not {"startDate", "endDate"} & set(api.asked[0])
+    assert not {"startDate", "endDate"} & set(api.queries[0])
 
 
-def test_a_row_of_the_future_is_emitted_but_does_not_end_all_syncs(serve: Any) -> None:
+def test_a_row_of_the_future_is_emitted_but_does_not_end_all_syncs(serve: Serve) -> None:
     serve(Feedback, [*feedback(1, 2), {"id": "future", "createdDate": "2099-01-01T00:00:00.000Z"}], filters=False)
     ids, states = sync(build(Feedback))
     assert ids == ["0", "1", "future"]
@@ -176,7 +182,7 @@ def test_a_row_of_the_future_is_emitted_but_does_not_end_all_syncs(serve: Any) -
     ],
 )
 def test_states_of_other_connectors_and_versions_read_everything(
-    serve: Any, state: dict[str, Any], caplog: pytest.LogCaptureFixture
+    serve: Serve, state: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(Feedback, feedback(1, 2))
     assert sync(build(Feedback), state)[0] == ["0", "1"]
@@ -185,7 +191,7 @@ def test_states_of_other_connectors_and_versions_read_everything(
 
 @pytest.mark.parametrize("cursor", ["soon", "2999-01-01T00:00:00.000Z", [], {}, True, "9999-99-99"])
 def test_an_unreadable_or_future_cursor_reads_everything_with_one_warning(
-    serve: Any, cursor: Any, caplog: pytest.LogCaptureFixture
+    serve: Serve, cursor: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(Feedback, feedback(1, 2))
     ids, states = sync(build(Feedback), {"createdDate": cursor})
@@ -195,24 +201,24 @@ def test_an_unreadable_or_future_cursor_reads_everything_with_one_warning(
 
 
 @pytest.mark.parametrize("cursor", ["2024-03-02T12:00:00Z", "2024-03-02", 1709380800, "2024-03-02T14:00:00+02:00"])
-def test_a_cursor_written_otherwise_is_understood(serve: Any, cursor: Any) -> None:
+def test_a_cursor_written_otherwise_is_understood(serve: Serve, cursor: Any) -> None:
     serve(Feedback, feedback(1, 2, 3))
     assert sync(build(Feedback), {"createdDate": cursor})[0] == ["1", "2"]
 
 
-def test_a_full_refresh_reads_everything_whatever_the_state(serve: Any) -> None:
+def test_a_full_refresh_reads_everything_whatever_the_state(serve: Serve) -> None:
     serve(Feedback, feedback(1, 2, 3))
     ids, states = sync(build(Feedback), {"createdDate": "2024-03-03T12:00:00.000Z"}, SyncMode.full_refresh)
     assert ids == ["0", "1", "2"]
     assert states[-1] == {"createdDate": "2024-03-03T12:00:00.000Z"}
 
 
-def test_rows_at_the_same_instant_across_pages_all_come(serve: Any) -> None:
+def test_rows_at_the_same_instant_across_pages_all_come(serve: Serve) -> None:
     serve(Feedback, feedback(1, 1, 1, 1, 1))
     assert sync(build(Feedback, page_size=2))[0] == ["0", "1", "2", "3", "4"]
 
 
-def test_a_state_goes_out_with_the_last_row_of_each_page_and_the_date_moves_once(serve: Any) -> None:
+def test_a_state_goes_out_with_the_last_row_of_each_page_and_the_date_moves_once(serve: Serve) -> None:
     serve(Feedback, feedback(1, 2, 3, 4, 5))
     _, states = sync(build(Feedback, page_size=3), {"createdDate": "2024-03-01T12:00:00.000Z"})
     assert [state["createdDate"][:10] for state in states] == ["2024-03-01", "2024-03-01", "2024-03-05"]
@@ -231,7 +237,7 @@ def test_a_state_goes_out_with_the_last_row_of_each_page_and_the_date_moves_once
     stream=st.sampled_from([Feedback, Outbox, Customers]),
 )
 def test_however_often_a_sync_is_killed_nothing_is_lost_and_one_page_at_most_comes_again(
-    serve: Any,
+    serve: Serve,
     days: list[int],
     cursor: int | None,
     page_size: int,
@@ -249,19 +255,15 @@ def test_however_often_a_sync_is_killed_nothing_is_lost_and_one_page_at_most_com
     wanted = {row["id"] for row in rows if at is None or row[field] >= at}
     serve(stream, rows, filters=filters, sorts=sorts, exclusive=exclusive)
     # Killed after so many records: the last state it had printed by then is all that is left of it.
-    killed = build(stream, page_size=page_size)
-    killed.state = dict(before)
-    configured = ConfiguredAirbyteStreamBuilder().with_name(stream().name).with_sync_mode(SyncMode.incremental).build()
-    configured.stream.json_schema = {}
     delivered: list[str] = []
     state: dict[str, Any] = dict(before)
-    for message in killed.read(configured, killed.logger, DebugSliceLogger(), {}, ConnectorStateManager([]), InternalConfig()):
-        if isinstance(message, AirbyteMessage):
-            state = json.loads(json.dumps(vars(message.state.stream.stream_state)))  # type: ignore[union-attr,arg-type]
+    for message in emitted(build(stream, page_size=page_size), before):
+        if isinstance(message, dict):
+            state = message
         elif len(delivered) == stop:
             break
         else:
-            delivered.append(str(message["id"]))  # type: ignore[index]
+            delivered.append(message)
     again, states = sync(build(stream, page_size=page_size), state)
     assert set(delivered) | set(again) == wanted
     if "unfinished" in state:
@@ -274,44 +276,42 @@ def test_however_often_a_sync_is_killed_nothing_is_lost_and_one_page_at_most_com
 
 def test_the_first_day_of_all_has_no_day_before(api: responses.RequestsMock) -> None:
     first = "0001-01-01T00:00:00.000Z"
-    account = Api(Feedback, [{"id": "a", "createdDate": first}], filters=False)
-    api.add_callback(responses.GET, f"{API}feedback", account)
+    endpoint = DatedEndpoint(Feedback, [{"id": "a", "createdDate": first}], filters=False)
+    api.add_callback(responses.GET, f"{API}feedback", endpoint)
     settings = Settings(start_date=datetime(1, 1, 1, tzinfo=timezone.utc), lookback=timedelta(0))
     for state in ({}, {"createdDate": first}):
         ids, states = sync(build(Feedback, settings), state)
         assert ids == ["a"]
         assert states[-1] == {"createdDate": first}
-    assert all("startDate" not in query for query in account.asked)
+    assert all("startDate" not in query for query in endpoint.queries)
 
 
-def page_state(stream: type[IncrementalStream], mode: SyncMode, sync: str, position: int = 3) -> dict[str, Any]:
+def unfinished(sync: str) -> dict[str, Any]:
     """The state of a reading that stopped behind the third row."""
     found = {"started": "2024-03-20T00:00:00.000Z", "newest": "", "has_undated_rows": False, "asked_from": None}
-    return {"unfinished": {"position": position, "keys": [str(i) for i in range(position)], "sync": sync, **found}}
+    return {"unfinished": {"position": 3, "keys": ["0", "1", "2"], "sync": sync, **found}}
 
 
 @pytest.mark.parametrize("stream", [Feedback, Customers])
-def test_a_full_refresh_goes_on_from_no_incremental_sync_and_the_other_way_round(serve: Any, stream: Any) -> None:
+def test_a_full_refresh_goes_on_from_no_incremental_sync_and_the_other_way_round(
+    serve: Serve, stream: type[IncrementalStream]
+) -> None:
     field = str(stream.cursor_field)
     serve(stream, [{"id": str(i), field: f"2024-03-{i + 1:02}T12:00:00.000Z"} for i in range(6)])
-    incremental = page_state(stream, SyncMode.incremental, "incremental")
-    full = page_state(stream, SyncMode.full_refresh, "full refresh 0")
-    assert len(sync(build(stream, page_size=4), incremental, SyncMode.full_refresh)[0]) == 6
-    assert len(sync(build(stream, page_size=4), full, SyncMode.incremental)[0]) == 6
-    assert (
-        len(
-            sync(
-                build(stream, page_size=4), page_state(stream, SyncMode.full_refresh, "full refresh 7"), SyncMode.full_refresh
-            )[0]
-        )
-        == 6
-    )
-    assert len(sync(build(stream, page_size=4), full, SyncMode.full_refresh)[0]) < 6
-    assert len(sync(build(stream, page_size=4), incremental, SyncMode.incremental)[0]) < 6
+    incremental, full, other = (unfinished(name) for name in ("incremental", "full refresh 0", "full refresh 7"))
+
+    def rows_after(state: dict[str, Any], mode: SyncMode) -> int:
+        return len(sync(build(stream, page_size=4), state, mode)[0])
+
+    assert rows_after(incremental, SyncMode.full_refresh) == 6
+    assert rows_after(full, SyncMode.incremental) == 6
+    assert rows_after(other, SyncMode.full_refresh) == 6
+    assert rows_after(full, SyncMode.full_refresh) < 6
+    assert rows_after(incremental, SyncMode.incremental) < 6
 
 
 @pytest.mark.parametrize("stream", [Feedback, Customers])
-def test_a_state_that_is_ahead_of_the_clock_hides_no_change(serve: Any, stream: Any) -> None:
+def test_a_state_that_is_ahead_of_the_clock_hides_no_change(serve: Serve, stream: type[IncrementalStream]) -> None:
     field, now = str(stream.cursor_field), datetime.now(timezone.utc)
     fresh = f"{now - timedelta(seconds=5):%Y-%m-%dT%H:%M:%S}.000Z"
     serve(stream, [{"id": "fresh", field: fresh}], filters=False)
@@ -321,30 +321,27 @@ def test_a_state_that_is_ahead_of_the_clock_hides_no_change(serve: Any, stream: 
     assert states[-1][field] <= f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}.000Z"
 
 
-def test_a_reading_that_lacks_rows_leaves_no_position_behind(serve: Any) -> None:
+def test_a_reading_that_lacks_rows_leaves_no_position_behind(serve: Serve) -> None:
     api = serve(Customers, [{"id": str(i), "createdDate": f"2024-03-{i + 1:02}T12:00:00.000Z"} for i in range(20)])
-    hidden = {"rows": api.rows, "count": 0}
+    rows = api.rows
 
-    def without_one(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
-        # A replica that has not got one of the rows answers the first request only.
-        hidden["count"] += 1
-        api.rows = hidden["rows"][1:] if hidden["count"] == 1 else hidden["rows"]
-        return api(request)
+    def hide_one(request: int) -> None:
+        # The first request is served by a replica that does not have one of the rows yet.
+        api.rows = rows[1:] if request == 1 else rows
 
-    with responses.RequestsMock() as mock:
-        mock.add_callback(responses.GET, f"{API}customers", without_one)
-        _, states = sync(build(Customers, page_size=8))
+    api.before_request = hide_one
+    _, states = sync(build(Customers, page_size=8))
     assert "unfinished" not in states[-1]
     assert "updatedDate" not in states[-1] or states[-1]["updatedDate"] is None
-    serve(Customers, hidden["rows"])
+    serve(Customers, rows)
     assert len(sync(build(Customers, page_size=8), states[-1])[0]) == 20
 
 
 @pytest.mark.parametrize("name", ["started", "newest"])
 @pytest.mark.parametrize("value", [None, 5, "zzz", ["x"], "2024-03-20", "9999-99-99T00:00:00.000Z"])
-def test_garbage_in_an_unfinished_state_starts_anew(serve: Any, name: str, value: Any) -> None:
+def test_garbage_in_an_unfinished_state_starts_anew(serve: Serve, name: str, value: Any) -> None:
     serve(Feedback, feedback(1, 2, 3, 4, 5, 6))
-    state = page_state(Feedback, SyncMode.incremental, "incremental")
+    state = unfinished("incremental")
     state["unfinished"][name] = value
     ids, states = sync(build(Feedback, page_size=4), state)
     assert len(ids) == 6
@@ -354,13 +351,13 @@ def test_garbage_in_an_unfinished_state_starts_anew(serve: Any, name: str, value
 @pytest.mark.parametrize(
     "date", ["", "soon", "Fri, 31 Dec 9999 23:59:59 -0100", "Mon, 01 Jan 0001 00:00:00 +0100", "Thu, 01 Jan 1970 00:00:00"]
 )
-def test_a_date_header_that_is_none_or_lies_far_away_breaks_nothing(serve: Any, date: str) -> None:
+def test_a_date_header_that_is_none_or_lies_far_away_breaks_nothing(serve: Serve, date: str) -> None:
     api = serve(Feedback, feedback(1, 2))
     with responses.RequestsMock() as mock:
 
-        def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        def dated(request: requests.PreparedRequest) -> Response:
             status, _, body = api(request)
             return status, {"Date": date}, body
 
-        mock.add_callback(responses.GET, f"{API}feedback", answer)
+        mock.add_callback(responses.GET, f"{API}feedback", dated)
         assert sync(build(Feedback))[0] == ["0", "1"]

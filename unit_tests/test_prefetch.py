@@ -1,12 +1,12 @@
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 import pytest
+import requests
 import responses
-from airbyte_cdk.models import SyncMode
 from airbyte_cdk.utils import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from source_retently.http.auth import ApiKeyAuthenticator
 from source_retently.run_context import Settings
 from source_retently.streams.endpoints import Feedback
 from source_retently.streams.prefetch import Prefetch
-from unit_tests.conftest import API, KEY, Account
+from unit_tests.conftest import API, KEY, ListEndpoint, Response, records_of
 
 
 def test_pages_come_in_the_order_in_which_they_are_asked_for_however_long_each_takes() -> None:
@@ -67,7 +67,11 @@ def test_a_fault_is_raised_in_the_turn_of_its_page() -> None:
 
 def test_its_threads_do_not_keep_a_stopped_process_alive() -> None:
     gate = threading.Event()
-    Prefetch(lambda number: gate.wait(5)).expect([1])
+
+    def fetch(_: int) -> bool:
+        return gate.wait(5)
+
+    Prefetch(fetch).expect([1])
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "prefetch")
     assert thread.daemon
     gate.set()
@@ -80,21 +84,22 @@ def rows(count: int) -> list[dict[str, Any]]:
     return [{"id": str(i), "createdDate": f"2024-01-01T00:{i // 60:02}:{i % 60:02}.000Z"} for i in range(count)]
 
 
-def read(account: Callable[..., Any], api: responses.RequestsMock, workers: int) -> list[str]:
-    api.add_callback(responses.GET, f"{API}feedback", account)
+def ids(callback: Callable[[requests.PreparedRequest], Response], api: responses.RequestsMock, workers: int) -> Iterator[str]:
+    """The ids of the records, read by so many workers."""
+    api.add_callback(responses.GET, f"{API}feedback", callback)
     stream = Feedback(ApiKeyAuthenticator(KEY), Settings(workers=workers))
     stream.page_size = PAGE
-    return [row["id"] for row in stream.read_records(SyncMode.full_refresh)]
+    return (record["id"] for record in records_of(stream))
 
 
 @given(count=st.integers(0, 200), workers=st.integers(1, 10))
 def test_however_many_workers_the_rows_and_the_requests_are_the_same(count: int, workers: int) -> None:
-    account, alone = Account("responses", rows(count)), Account("responses", rows(count))
+    endpoint, alone = ListEndpoint("responses", rows(count)), ListEndpoint("responses", rows(count))
     with responses.RequestsMock() as api:
-        assert read(account, api, workers) == [str(i) for i in range(count)]
+        assert list(ids(endpoint, api, workers)) == [str(i) for i in range(count)]
     with responses.RequestsMock() as api:
-        read(alone, api, 1)
-    assert sorted(map(str, account.asked)) == sorted(map(str, alone.asked))
+        assert len(list(ids(alone, api, 1))) == count
+    assert sorted(map(str, endpoint.queries)) == sorted(map(str, alone.queries))
 
 
 @given(
@@ -105,57 +110,40 @@ def test_however_many_workers_the_rows_and_the_requests_are_the_same(count: int,
 def test_the_promises_of_paging_hold_with_prefetch(
     workers: int, deletions: list[tuple[int, int]], insertions: list[int]
 ) -> None:
-    account = Account("responses", rows(200))
-    staying = {row["id"] for row in account.rows}
-    lock = threading.Lock()
+    endpoint = ListEndpoint("responses", rows(200))
+    staying = {row["id"] for row in endpoint.rows}
 
     def change(request: int) -> None:
         for when, where in deletions:
-            if when == request and where < len(account.rows):
-                staying.discard(account.rows.pop(where)["id"])
+            if when == request and where < len(endpoint.rows):
+                staying.discard(endpoint.rows.pop(where)["id"])
         if request in insertions:
-            account.rows.append({"id": f"new {request}"})
+            endpoint.rows.append({"id": f"new {request}"})
 
-    account.before = change
-
-    def answer(request: Any) -> Any:
-        with lock:
-            return account(request)
-
+    endpoint.before_request = change
     with responses.RequestsMock(assert_all_requests_are_fired=False) as api:
-        found = read(answer, api, workers)
+        found = list(ids(endpoint, api, workers))
     assert len(found) == len(set(found))
     assert staying <= set(found)
 
 
 def test_after_a_step_back_pages_fetched_ahead_are_fetched_again() -> None:
-    account = Account("responses", rows(200))
-    lock = threading.Lock()
+    endpoint = ListEndpoint("responses", rows(200))
 
     def change(request: int) -> None:
         if request == 2:
-            del account.rows[:5]
+            del endpoint.rows[:5]
 
-    account.before = change
-
-    def answer(request: Any) -> Any:
-        with lock:
-            return account(request)
-
+    endpoint.before_request = change
     with responses.RequestsMock() as api:
-        assert set(read(answer, api, 10)) == {str(i) for i in range(200)}
-    assert max(Counter(query["page"] for query in account.asked).values()) > 1
+        assert set(ids(endpoint, api, 10)) == {str(i) for i in range(200)}
+    assert max(Counter(query["page"] for query in endpoint.queries).values()) > 1
 
 
 def test_the_pages_before_a_failed_one_are_out_when_it_fails(api: responses.RequestsMock, waits: list[float]) -> None:
-    account = Account("responses", rows(200))
-    api.add_callback(
-        responses.GET, f"{API}feedback", lambda request: (403, {}, "") if "page=4&" in request.url else account(request)
-    )
-    stream = Feedback(ApiKeyAuthenticator(KEY), Settings(workers=10))
-    stream.page_size = PAGE
-    records = iter(stream.read_records(SyncMode.full_refresh))
+    endpoint = ListEndpoint("responses", rows(200))
+    found = ids(lambda request: (403, {}, "") if "page=4&" in str(request.url) else endpoint(request), api, 10)
     came = 54  # pages of 20, 19 and 18 rows, the second with one known row, the third with two
-    assert [row["id"] for row in islice(records, came)] == [str(i) for i in range(came)]
+    assert list(islice(found, came)) == [str(i) for i in range(came)]
     with pytest.raises(AirbyteTracedException, match=r"page 4\)"):
-        next(records)
+        next(found)

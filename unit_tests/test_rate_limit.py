@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 import requests
 import responses
-from airbyte_cdk.models import SyncMode
 
 from source_retently.http import rate_limit
 from source_retently.http.auth import ApiKeyAuthenticator
 from source_retently.http.rate_limit import RateBudget, allowed
 from source_retently.run_context import Settings
 from source_retently.streams.endpoints import Campaigns, Templates
-from unit_tests.conftest import API, KEY
+from unit_tests.conftest import API, KEY, records_of
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_streams_of_a_run_share_the_budget_and_say_that_they_are_limited(
         api.get(f"{API}campaigns", json={"campaigns": []})
         api.get(f"{API}templates", json={"templates": []})
         for stream in (Campaigns, Templates):
-            list(stream(ApiKeyAuthenticator(KEY), settings).read_records(SyncMode.full_refresh))
+            list(records_of(stream(ApiKeyAuthenticator(KEY), settings)))
     assert '"reasons":[{"type":"RATE_LIMITED"}]' in capsys.readouterr().out
     assert slept[0] == 20
     assert slept[-1] == pytest.approx(20, abs=1)  # the other stream holds back, too

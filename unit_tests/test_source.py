@@ -16,7 +16,7 @@ from source_retently import SourceRetently
 from source_retently.environment import BASE_URL_VARIABLE
 from source_retently.run import run
 from source_retently.streams.endpoints import STREAMS
-from unit_tests.conftest import API, CONFIG, KEY, Account, refusal
+from unit_tests.conftest import API, CONFIG, KEY, ListEndpoint, refusal
 
 LOGGER = logging.getLogger("airbyte")
 CUSTOMERS = f"{API}customers"
@@ -110,7 +110,7 @@ def test_a_failed_stream_fails_the_run_after_the_others_are_out(api: responses.R
     assert output.get_stream_statuses("campaigns")[-1].value == "INCOMPLETE"
     assert output.get_stream_statuses("templates")[-1].value == "COMPLETE"
     error = output.errors[0].trace.error  # type: ignore[union-attr]
-    assert error.message == "Retently refused the request for campaigns as malformed (HTTP 400): please report it with the log."  # type: ignore[union-attr]
+    assert error.message == "Retently refused the request for campaigns as malformed (HTTP 400): please report it with the log."
     assert "the body of a failure" not in json.dumps([str(message) for message in output.get_message_iterator()])
 
 
@@ -146,7 +146,7 @@ def test_a_stream_that_every_account_has_is_never_skipped(api: responses.Request
     refuse(api, stream, status, json=refusal(status))
     api.get(f"{API}ping", json={"data": {"account": {"id": "1"}}})
     output = run_read(SourceRetently(), CONFIG, catalog(stream, "account"), expecting_exception=True)
-    assert f"(HTTP {status})" in output.errors[0].trace.error.message  # type: ignore[union-attr,operator]
+    assert f"(HTTP {status})" in output.errors[0].trace.error.message  # type: ignore[union-attr]
     assert [message.record.stream for message in output.records] == ["account"]  # type: ignore[union-attr]
 
 
@@ -202,10 +202,10 @@ def test_the_older_path_is_asked_after_a_404_of_any_body_once_a_run(
 
 
 def test_a_resumed_sync_that_gets_a_404_asks_for_page_1_and_decides_there(api: responses.RequestsMock) -> None:
-    account = Account("responses", [{"id": str(i), "createdDate": "2024-01-01T00:00:00.000Z"} for i in range(30)])
+    endpoint = ListEndpoint("responses", [{"id": str(i), "createdDate": "2024-01-01T00:00:00.000Z"} for i in range(30)])
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
-        return account(request) if "page=1&" in request.url else (404, {}, "<html>")
+        return endpoint(request) if "page=1&" in request.url else (404, {}, "<html>")
 
     api.add_callback(responses.GET, f"{API}feedback", answer)
     unfinished = {"position": 3000, "keys": ["x"], "started": "2024-01-01T00:00:00.000Z", "newest": "", "sync": "incremental"}
@@ -219,7 +219,7 @@ def test_when_all_streams_are_skipped_the_run_fails(api: responses.RequestsMock)
     api.get(f"{API}trends", status=404, json=refusal(404))
     output = run_read(SourceRetently(), CONFIG, catalog("account", "trend_groups"), expecting_exception=True)
     error = output.errors[-1].trace.error  # type: ignore[union-attr]
-    assert "every stream of the connection (account, trend_groups)" in error.message  # type: ignore[union-attr]
+    assert "every stream of the connection (account, trend_groups)" in error.message
 
 
 def test_a_bad_key_is_no_reason_to_skip(api: responses.RequestsMock) -> None:

@@ -1,6 +1,6 @@
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -109,7 +109,7 @@ def test_values_are_made_to_fit(field: str, given_: Any, expected: Any) -> None:
     assert warned == []
 
 
-def leaves(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+def leaves(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every field of a schema that is reached through objects alone, with its path."""
     for name, field in schema.get("properties", {}).items():
         yield (*path, name), field
