@@ -10,101 +10,79 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from integration_tests.leaks import leaked, rows_in
 from sandbox.process import SandboxProcess
 from source_retently.run_context import Timeouts
-
-ROOT = Path(__file__).parent.parent
-CATALOG = ROOT / "integration_tests/configured_catalog.json"
+from unit_tests.run import CATALOG, ROOT, Run
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["source_retently.entrypoint", "pytest"])
 
 
-class Run:
-    """What one run of the connector's command line printed."""
+def small_pages(rows: int) -> dict[str, Any]:
+    """Options for several pages out of few rows, without a look-back window and without waits for the rate budget.
 
-    def __init__(self, code: int | None, output: str, stderr: str) -> None:
-        self.code = code
-        self.stderr = stderr
-        self.output = output
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.output.split("\n") if line]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message[kind.lower()] for message in self.messages if message["type"] == kind]
-
-    def records(self, stream: str) -> list[dict[str, Any]]:
-        return [record["data"] for record in self.of("RECORD") if record["stream"] == stream]
-
-    def last_states(self) -> list[dict[str, Any]]:
-        """The state file of the next run: the last state of each stream."""
-        return list({state["stream"]["stream_descriptor"]["name"]: state for state in self.of("STATE")}.values())
-
-    def errors(self) -> list[dict[str, Any]]:
-        return [trace["error"] for trace in self.of("TRACE") if trace["type"] == "ERROR"]
-
-    @property
-    def sentence(self) -> str:
-        """What the user is told last: the message of the failure, or of a failed check."""
-        for message in reversed(self.messages):
-            if message["type"] == "CONNECTION_STATUS":
-                return str(message["connectionStatus"].get("message", ""))
-            if message.get("trace", {}).get("type") == "ERROR":
-                return str(message["trace"]["error"]["message"])
-        return ""
+    `_page_size` belongs to the CDK's internal configuration (`InternalConfig`), which is not in the spec: it sets the rows a
+    page of every HttpStream.
+    """
+    return {"_page_size": rows, "lookback_window": 0, "requests_per_minute": 10_000}
 
 
-def catalog_of(*names: str) -> dict[str, Any]:
-    """The catalog of the repository, with these streams of it."""
-    catalog: dict[str, Any] = json.loads(CATALOG.read_text(encoding="utf-8"))
-    return {"streams": [stream for stream in catalog["streams"] if stream["stream"]["name"] in names]}
+def keys_in(sandbox: SandboxProcess, stream: str) -> list[str]:
+    """The primary keys of the rows that the account has now, oldest first; its sent surveys must have a `surveyId`."""
+    return [row["surveyId" if stream == "outbox" else "id"] for row in sandbox.rows(stream)]
 
 
 def secrets_of(config: Any) -> list[str]:
-    """The secrets that a configuration holds."""
+    """The secrets that a configuration contains."""
     credentials = config.get("credentials", config) if isinstance(config, Mapping) else {}
     names = ("api_key", "ApiKey", "client_secret", "refresh_token")
     return [credentials[name] for name in names if isinstance(credentials, Mapping) and isinstance(credentials.get(name), str)]
 
 
-def _words(command: str, tmp_path: Path, files: Mapping[str, Any]) -> list[str]:
-    """The command line, after its files were written."""
+def command_line(folder: Path, command: str, **files: Any) -> list[str]:
+    """The words of a command line, after its files were written; each is given as its content, or as another file's path."""
     words = [command]
-    for name, held in files.items():
-        path = held if isinstance(held, Path) else tmp_path / f"{name}.json"
-        if path is not held:
-            path.write_text(json.dumps(held), encoding="utf-8")
+    for name, content in files.items():
+        path = content if isinstance(content, Path) else folder / f"{name}.json"
+        if path is not content:
+            path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
         words += [f"--{name}", str(path)]
     return words
 
 
-def _files(command: str, config: Any, catalog: Any, state: Any) -> dict[str, Any]:
-    reading = {"catalog": catalog, **({"state": state} if state is not None else {})}
-    return {"config": config, **(reading if command == "read" else {})}
+def run_program(
+    *words: str, environment: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Runs another program than the connector to its end."""
+    variables = {**os.environ, **(environment or {})}
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, cwd=cwd, env=variables)
 
 
-Connector = Callable[..., Run]
+class Connector:
+    """Runs command lines of the connector, each in a process.
 
+    A spawned process is a new one, as users run it. A forked one comes from a process which has imported everything: it starts
+    a second earlier, and its timeouts and waits can be replaced.
+    """
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess(customers=2500, companies=240, feedback=4200, outbox=3300, rate_limit=0) as running:
-        yield running
+    def __init__(self, folder: Path, process: Literal["spawned", "forked"], program: tuple[str, ...] = ("main.py",)) -> None:
+        """
+        :param folder: for the files of the command line
+        :param program: words for the interpreter of a spawned process, before those of the command line
+        """
+        self._folder = folder
+        self._process = process
+        self._program = program
 
-
-def _against_sandboxes(start: Callable[..., Run], tmp_path: Path) -> Connector:
-    """`start`, with the address of a sandbox, and with files given as what they hold."""
-
-    def run(
+    def __call__(
+        self,
         command: str,
         sandbox: SandboxProcess,
         *,
@@ -113,74 +91,67 @@ def _against_sandboxes(start: Callable[..., Run], tmp_path: Path) -> Connector:
         state: Any = None,
         environment: Mapping[str, str] | None = None,
         options: tuple[str, ...] = (),
-        secrets: tuple[str, ...] = (),
-        **how: Any,
-    ) -> Run:
-        config = config or sandbox.config
-        words = [*_words(command, tmp_path, _files(command, config, catalog, state)), *options]
-        ended = start(*words, environment={**sandbox.environment, **(environment or {})}, **how)
-        assert not leaked(ended.output + ended.stderr, [*secrets_of(config), *secrets, *sandbox.issued_tokens()])
-        return ended
-
-    return run
-
-
-@pytest.fixture
-def connector(tmp_path: Path) -> Connector:
-    """Runs one command of `main.py` in a new process, against a sandbox."""
-    return _against_sandboxes(_spawned, tmp_path)
-
-
-def _spawned(*words: str, environment: Mapping[str, str], program: tuple[str, ...] = ("main.py",), cwd: Path = ROOT) -> Run:
-    """
-    :param program: words for the interpreter, before those of the command line
-    """
-    ended = subprocess.run(
-        [sys.executable, *program, *words],
-        capture_output=True,
-        check=False,
-        timeout=120,
-        cwd=cwd,
-        env={**os.environ, **environment},
-    )
-    # In bytes until here: line ends are as they were written, and the encoding is what the protocol wants, not the locale's.
-    run = Run(ended.returncode, ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8", "backslashreplace"))
-    assert not rows_in(run.stderr, run.output)
-    return run
-
-
-Forked = Callable[..., Run]
-
-
-@pytest.fixture
-def forked(tmp_path: Path) -> Forked:
-    """Runs a command line in a process that is forked from one which has imported everything: a second faster than a new one.
-
-    `secrets` may not occur in its output; `timeouts` are in place of its own, and without `waits` no time passes between tries.
-    """
-
-    def run(
-        *words: str,
-        environment: Mapping[str, str] | None = None,
-        secrets: list[str] | None = None,
+        secrets: Iterable[str] = (),
         timeouts: Timeouts | None = None,
         waits: bool = True,
     ) -> Run:
-        out, err = tmp_path / "stdout", tmp_path / "stderr"
-        process = processes.Process(target=_run_forked, args=(words, dict(environment or {}), out, err, timeouts, waits))
+        """Runs one command against a sandbox; its files are given as what they contain."""
+        config = config or sandbox.config
+        reading = {"catalog": catalog, **({"state": state} if state is not None else {})}
+        words = command_line(self._folder, command, config=config, **(reading if command == "read" else {}))
+        return self.run(
+            *words,
+            *options,
+            environment={**sandbox.environment, **(environment or {})},
+            secrets=(*secrets_of(config), *secrets, *sandbox.issued_tokens()),
+            timeouts=timeouts,
+            waits=waits,
+        )
+
+    def run(
+        self,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
+        timeouts: Timeouts | None = None,
+        waits: bool = True,
+    ) -> Run:
+        """Runs any command line. `secrets` may not be in its output.
+
+        :param timeouts: of a forked process, in place of the connector's own
+        :param waits: whether time passes between the tries of a forked process
+        """
+        if self._process == "forked":
+            run = self._forked(words, dict(environment or {}), timeouts, waits)
+        else:
+            assert timeouts is None
+            assert waits
+            run = self._spawned(words, dict(environment or {}))
+        assert not leaked(run.output + run.stderr, secrets)
+        assert not rows_in(run.stderr, run.output)
+        return run
+
+    def _spawned(self, words: tuple[str, ...], environment: dict[str, str]) -> Run:
+        ended = subprocess.run(
+            [sys.executable, *self._program, *words],
+            capture_output=True,
+            check=False,
+            timeout=120,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+        )
+        # In bytes until here: line ends stay as they were written, and the encoding is the protocol's, not the locale's.
+        return Run(ended.returncode, ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8", "backslashreplace"))
+
+    def _forked(self, words: tuple[str, ...], environment: dict[str, str], timeouts: Timeouts | None, waits: bool) -> Run:
+        out, err = self._folder / "stdout", self._folder / "stderr"
+        process = processes.Process(target=_run_forked, args=(words, environment, out, err, timeouts, waits))
         process.start()
         process.join(60)
         if process.is_alive():
             process.kill()
             raise TimeoutError(f"{' '.join(words)} did not end: {err.read_text()[-2000:]}")
-        ended = Run(
-            process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8", errors="backslashreplace")
-        )
-        assert not leaked(ended.output + ended.stderr, secrets or [])
-        assert not rows_in(ended.stderr, ended.output)
-        return ended
-
-    return run
+        return Run(process.exitcode, out.read_text("utf-8"), err.read_text("utf-8", "backslashreplace"))
 
 
 def _run_forked(
@@ -205,7 +176,17 @@ def _run_forked(
         sys.exit(1)
 
 
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(customers=2500, companies=240, feedback=4200, outbox=3300, rate_limit=0) as running:
+        yield running
+
+
 @pytest.fixture
-def call(forked: Forked, tmp_path: Path) -> Connector:
-    """Runs one command in a forked process, against a sandbox; takes what `forked` takes, too."""
-    return _against_sandboxes(forked, tmp_path)
+def spawned(tmp_path: Path) -> Connector:
+    return Connector(tmp_path, "spawned")
+
+
+@pytest.fixture
+def forked(tmp_path: Path) -> Connector:
+    return Connector(tmp_path, "forked")

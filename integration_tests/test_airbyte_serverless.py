@@ -4,8 +4,6 @@ Meltano is left out: its tap-airbyte runs a container engine, or installs the co
 """
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from integration_tests.conftest import run_program
 from sandbox.data import CAMPAIGNS
 from sandbox.process import SandboxProcess
 
@@ -22,8 +21,7 @@ RUN += "Connection(open(sys.argv[1]).read()).run(state=json.load(open(sys.argv[2
 
 
 def client(work: Path, sandbox: SandboxProcess, *words: str) -> str:
-    environment = {**os.environ, **sandbox.environment}
-    ended = subprocess.run(words, cwd=work, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    ended = run_program(*words, environment=sandbox.environment, cwd=work)
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
     assert "NOT JSON" not in ended.stdout
     return ended.stdout
@@ -44,17 +42,8 @@ def landed(output: str, table: str) -> list[dict[str, Any]]:
 def connection(tmp_path: Path) -> Path:
     """The client's own description of a connection, made from the connector's spec, and filled in."""
     with SandboxProcess(customers=0, companies=0, feedback=0, outbox=0) as any_account:
-        client(
-            tmp_path,
-            any_account,
-            str(BIN / "abs"),
-            "create",
-            "retently",
-            "--source",
-            str(BIN / "source-retently"),
-            "--destination",
-            "print",
-        )
+        words = ["create", "retently", "--source", str(BIN / "source-retently"), "--destination", "print"]
+        client(tmp_path, any_account, str(BIN / "abs"), *words)
     path = tmp_path / "connections/retently.yaml"
     text = path.read_text(encoding="utf-8")
     for word in ("credentials:", "api_key:", "start_date:", "lookback_window: 7", "num_workers: 4"):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.conftest import Forked, catalog_of
+from integration_tests.conftest import Connector, command_line
+from unit_tests.run import ROOT, catalog_of, state_of
 
 SECRET = "s3cr3t/of a file+that%no=one&may\\see"
 NOWHERE = {"RETENTLY_BASE_URL": "http://127.0.0.1:9"}
@@ -18,9 +19,9 @@ CATALOG = catalog_of("templates")
 STREAM = TEMPLATES["stream"]
 WORD = SECRET.replace(" ", "-")
 OAUTH = {"client_id": "id", "client_secret": WORD, "refresh_token": WORD}
-STATE: dict[str, Any] = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"}, "stream_state": {}}}
+STATE = state_of("feedback", {})
 
-MISSING, FOLDER = object(), object()
+MISSING, FOLDER = ROOT / "missing.json", ROOT / "docs"
 
 
 def configured(**changes: Any) -> dict[str, Any]:
@@ -156,20 +157,6 @@ READS = [
 ]
 
 
-def write(path: Path, held: Any) -> None:
-    if held is FOLDER:
-        path.mkdir()
-    elif held is not MISSING:
-        path.write_bytes(held if isinstance(held, bytes) else json.dumps(held).encode())
-
-
-def files(tmp_path: Path, names: tuple[str, ...], **changed: Any) -> list[str]:
-    held = {"config": CONFIG, "catalog": CATALOG, "state": [], **changed}
-    for name in names:
-        write(tmp_path / f"{name}.json", held[name])
-    return [word for name in names for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
-
-
 def assert_one_sentence(sentence: str, said: str) -> None:
     assert said in sentence
     assert sentence.endswith(".")
@@ -181,33 +168,33 @@ def assert_one_sentence(sentence: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("file", "held", "said"), [(*case[:1], *case[2:]) for case in READS], ids=[f"{a}: {b}" for a, b, *_ in READS]
 )
-def test_read(forked: Forked, tmp_path: Path, file: str, held: Any, said: str) -> None:
-    words = files(tmp_path, ("config", "catalog", "state"), **{file: held})
-    run = forked("read", *words, environment=NOWHERE, secrets=[SECRET, WORD])
+def test_read(forked: Connector, tmp_path: Path, file: str, held: Any, said: str) -> None:
+    words = command_line(tmp_path, "read", **{"config": CONFIG, "catalog": CATALOG, "state": [], file: held})
+    run = forked.run(*words, environment=NOWHERE, secrets=[SECRET, WORD])
     assert run.code == 1
     assert not run.of("RECORD")
-    (error,) = run.errors()
+    (error,) = run.errors
     assert error["failure_type"] == "config_error"
-    assert_one_sentence(run.sentence, said)
+    assert_one_sentence(run.error_message, said)
     assert run.stderr == ""
 
 
 @pytest.mark.parametrize(("held", "said"), [case[1:] for case in CONFIGS], ids=[case[0] for case in CONFIGS])
-def test_check_says_failed(forked: Forked, tmp_path: Path, held: Any, said: str) -> None:
-    run = forked("check", *files(tmp_path, ("config",), config=held), environment=NOWHERE, secrets=[SECRET, WORD])
+def test_check_says_failed(forked: Connector, tmp_path: Path, held: Any, said: str) -> None:
+    run = forked.run(*command_line(tmp_path, "check", config=held), environment=NOWHERE, secrets=[SECRET, WORD])
     if "JSON object" in said:
         assert run.code == 1  # without a configuration there is nothing to check
     else:
         assert run.code == 0
-        assert run.messages[-1]["connectionStatus"]["status"] == "FAILED"
-    assert_one_sentence(run.sentence, said)
+        assert run.check_status == "FAILED"
+    assert_one_sentence(run.error_message, said)
 
 
 @pytest.mark.parametrize(("held", "said"), [case[1:] for case in CONFIGS[4:10]], ids=[case[0] for case in CONFIGS[4:10]])
-def test_discover_says_so_too(forked: Forked, tmp_path: Path, held: Any, said: str) -> None:
-    run = forked("discover", *files(tmp_path, ("config",), config=held), environment=NOWHERE, secrets=[SECRET, WORD])
+def test_discover_says_so_too(forked: Connector, tmp_path: Path, held: Any, said: str) -> None:
+    run = forked.run(*command_line(tmp_path, "discover", config=held), environment=NOWHERE, secrets=[SECRET, WORD])
     assert run.code == 1
-    assert_one_sentence(run.sentence, said)
+    assert_one_sentence(run.error_message, said)
 
 
 LINES: list[tuple[tuple[str, ...], str]] = [
@@ -228,12 +215,12 @@ LINES: list[tuple[tuple[str, ...], str]] = [
 
 
 @pytest.mark.parametrize(("words", "said"), LINES, ids=[" ".join(words)[:60] for words, _ in LINES])
-def test_command_lines(forked: Forked, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_command_lines(forked: Connector, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     file = tmp_path / "config.json"
-    write(file, CONFIG)
-    run = forked(*(str(file) if word == "{file}" else word for word in words), environment=NOWHERE, secrets=[SECRET, WORD])
+    file.write_text(json.dumps(CONFIG), encoding="utf-8")
+    run = forked.run(*(str(file) if word == "{file}" else word for word in words), environment=NOWHERE, secrets=[SECRET, WORD])
     assert run.code == 1
-    assert_one_sentence(run.sentence, said)
+    assert_one_sentence(run.error_message, said)
 
 
 @pytest.mark.parametrize(
@@ -248,9 +235,9 @@ def test_command_lines(forked: Forked, tmp_path: Path, words: tuple[str, ...], s
         f"https://{'x' * 64}.example",
     ],
 )
-def test_an_address_that_will_not_do(forked: Forked, tmp_path: Path, value: str) -> None:
-    run = forked("check", *files(tmp_path, ("config",)), environment={"RETENTLY_BASE_URL": value})
-    assert_one_sentence(run.sentence, "RETENTLY_BASE_URL")
+def test_an_address_that_will_not_do(forked: Connector, tmp_path: Path, value: str) -> None:
+    run = forked.run(*command_line(tmp_path, "check", config=CONFIG), environment={"RETENTLY_BASE_URL": value})
+    assert_one_sentence(run.error_message, "RETENTLY_BASE_URL")
 
 
 def test_there_are_many_of_them() -> None:

@@ -1,41 +1,34 @@
 """The command line in a process of its own, against the sandbox over a socket."""
 
 import json
+import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteMessageSerializer
 from jsonschema import Draft7Validator
 
-from integration_tests.conftest import CATALOG, Connector
-from sandbox.process import PATHS, SandboxProcess
-from sandbox.sign_in import CLIENT
+from integration_tests.conftest import Connector, keys_in
+from sandbox.app import CLIENT
+from sandbox.process import SandboxProcess
 from source_retently.streams.endpoints import STREAMS
-from source_retently.streams.paged import PagedStream
+from unit_tests.run import catalog_of
 
 SCHEMAS = {stream().name: stream().get_json_schema() for stream in STREAMS}
-KEYS = {stream().name: stream.primary_key for stream in STREAMS}
-PAGED = [stream().name for stream in STREAMS if issubclass(stream, PagedStream)]
 
 
-def pages(rows: int) -> int:
-    """How many requests so many rows take. Each page after the first begins with a row or two that were read."""
-    return max(1, 1 + -(-(rows - 1000) // 998))
-
-
-def test_check_and_discover(sandbox: SandboxProcess, connector: Connector) -> None:
-    checked = connector("check", sandbox)
+def test_check_and_discover(sandbox: SandboxProcess, spawned: Connector) -> None:
+    checked = spawned("check", sandbox)
     assert checked.messages[-2]["log"]["message"] == "Check succeeded"
     assert checked.messages[-1] == {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}
-    (catalog,) = connector("discover", sandbox).of("CATALOG")
+    (catalog,) = spawned("discover", sandbox).of("CATALOG")
     assert [stream["name"] for stream in catalog["streams"]] == list(SCHEMAS)
 
 
-def test_every_row_of_every_stream_once_and_fitting_its_schema(sandbox: SandboxProcess, connector: Connector) -> None:
+def test_every_row_of_every_stream_once_and_fitting_its_schema(sandbox: SandboxProcess, spawned: Connector) -> None:
     sandbox.do({"reset": True})
-    run = connector("read", sandbox)
+    run = spawned("read", sandbox)
     assert run.code == 0
     assert run.stderr == ""
     for line in run.output.splitlines():
@@ -43,14 +36,12 @@ def test_every_row_of_every_stream_once_and_fitting_its_schema(sandbox: SandboxP
     stats = sandbox.stats()
     for name, schema in SCHEMAS.items():
         records = run.records(name)
-        assert len(records) == stats["rows"][name]
-        assert len({record[KEYS[name]] for record in records}) == len(records)
+        assert len(run.keys(name)) == stats["rows"][name]
         validator = Draft7Validator(schema, format_checker=Draft7Validator.FORMAT_CHECKER)
         for record in records:
             validator.validate(record)
     for name in ("customers", "companies", "feedback"):
-        assert [record["id"] for record in run.records(name)] == [row["id"] for row in sandbox.rows(name)]
-    rows_of_details = {path: run.records(parent) for path, parent in (("templates/", "templates"), ("trends/", "trend_groups"))}
+        assert run.keys(name) == keys_in(sandbox, name)
     assert stats["requests"] == {
         **{path: pages(stats["rows"][name]) for name, path in PATHS.items() if path not in rows_of_details},
         **{f"{path}{row['id']}": 1 for path, rows in rows_of_details.items() for row in rows},
@@ -63,11 +54,11 @@ def test_every_row_of_every_stream_once_and_fitting_its_schema(sandbox: SandboxP
 
 
 def test_a_second_read_with_the_first_ones_state_reads_full_refresh_streams_again(
-    sandbox: SandboxProcess, connector: Connector
+    sandbox: SandboxProcess, spawned: Connector
 ) -> None:
-    first = connector("read", sandbox)
+    first = spawned("read", sandbox)
     sandbox.do({"reset": True})
-    second = connector("read", sandbox, state=first.last_states())
+    second = spawned("read", sandbox, state=first.states)
     assert second.code == 0
     rows = sandbox.stats()["rows"]
     for name in set(SCHEMAS) - {"customers", "feedback", "outbox"}:
@@ -80,23 +71,23 @@ def test_a_second_read_with_the_first_ones_state_reads_full_refresh_streams_agai
     assert sum(requests.values()) + 1 < 30
 
 
-def test_it_says_how_much_there_is_and_how_far_it_has_come(sandbox: SandboxProcess, connector: Connector) -> None:
-    run = connector("read", sandbox)
+def test_it_says_how_much_there_is_and_how_far_it_has_come(sandbox: SandboxProcess, spawned: Connector) -> None:
+    run = spawned("read", sandbox)
     estimates = {trace["estimate"]["name"]: trace["estimate"] for trace in run.of("TRACE") if trace["type"] == "ESTIMATE"}
-    rows = sandbox.stats()["rows"]
-    assert {name: estimate["row_estimate"] for name, estimate in estimates.items()} == {name: rows[name] for name in PAGED}
-    lines = [log["message"] for log in run.of("LOG") if "records" in log["message"] and log["message"].startswith("feedback:")]
-    count = rows["feedback"]
-    assert lines == [
-        f"feedback: page 1 of {pages(count)}, 1,000 of {count:,} records",
-        f"feedback: {count:,} of {count:,} records, read to the end",
-    ]
+    assert {name: estimate["row_estimate"] for name, estimate in estimates.items()} == {
+        "companies": 240,
+        "customers": 2500,
+        "feedback": 4200,
+        "outbox": 3300,
+    }
+    lines = [line for line in run.logs() if "records" in line and line.startswith("feedback:")]
+    assert lines == ["feedback: page 1 of 5, 1,000 of 4,200 records", "feedback: 4,200 of 4,200 records, read to the end"]
 
 
 @pytest.mark.parametrize("kept", ["kept", "rotated"])
-def test_an_oauth_application_works(sandbox: SandboxProcess, connector: Connector, kept: str) -> None:
+def test_an_oauth_application_works(sandbox: SandboxProcess, spawned: Connector, kept: str) -> None:
     with SandboxProcess(customers=30, feedback=30, outbox=30, companies=3, refresh_token=kept, token_seconds=2) as own:
-        run = connector("read", own, config={"credentials": CLIENT})
+        run = spawned("read", own, config={"credentials": CLIENT})
         assert run.code == 0
         assert len(run.records("feedback")) == 30
         controls = run.of("CONTROL")
@@ -104,17 +95,17 @@ def test_an_oauth_application_works(sandbox: SandboxProcess, connector: Connecto
         if controls:
             config = controls[-1]["connectorConfig"]["config"]
             assert config["credentials"]["refresh_token"] != CLIENT["refresh_token"]
-            assert connector("check", own, config=config).messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
+            assert spawned("check", own, config=config).check_status == "SUCCEEDED"
 
 
-def test_an_account_without_any_rows_passes_check_and_read(connector: Connector) -> None:
+def test_an_account_without_any_rows_passes_check_and_read(spawned: Connector) -> None:
     with SandboxProcess(customers=0, companies=0, feedback=0, outbox=0) as empty:
-        assert connector("check", empty).messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
-        run = connector("read", empty)
+        assert spawned("check", empty).check_status == "SUCCEEDED"
+        run = spawned("read", empty)
         assert run.code == 0
         rows = {name: number for name, number in empty.stats()["rows"].items() if number}
         assert Counter(record["stream"] for record in run.of("RECORD")) == rows
-        assert connector("read", empty, state=run.last_states()).code == 0
+        assert spawned("read", empty, state=run.states).code == 0
 
 
 POSITIONS: list[dict[str, Any]] = [
@@ -141,19 +132,18 @@ POSITIONS: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     "positions", POSITIONS, ids=lambda positions: "-".join(f"{name}={value}" for name, value in positions.items())
 )
-def test_whichever_source_on_the_api_is_right_all_rows_come(connector: Connector, positions: dict[str, Any]) -> None:
+def test_whichever_source_on_the_api_is_right_all_rows_come(spawned: Connector, positions: dict[str, Any]) -> None:
     with SandboxProcess(customers=1100, companies=240, feedback=1000, outbox=2300, rate_limit=0, **positions) as own:
-        run = connector("read", own)
+        run = spawned("read", own)
         assert run.code == 0
         for name, number in own.stats()["rows"].items():
-            keys = [record[KEYS[name]] for record in run.records(name)]
-            assert len(keys) == len(set(keys)) == number, name
+            assert len(run.keys(name)) == number, name
 
 
-def test_rows_come_and_go_while_a_sync_walks(connector: Connector) -> None:
+def test_rows_come_and_go_while_a_sync_walks(spawned: Connector) -> None:
     with SandboxProcess(customers=4000, companies=3000, feedback=4000, outbox=4000, rate_limit=0, survey_id="always") as own:
         kinds = ("customers", "companies", "feedback", "outbox")
-        before = {kind: own.rows(kind) for kind in kinds}
+        before = {kind: set(keys_in(own, kind)) for kind in kinds}
         for kind in kinds:
             # Together they never cancel out, whichever of the pages fetched ahead is served first: no total shows that.
             own.do(
@@ -161,48 +151,37 @@ def test_rows_come_and_go_while_a_sync_walks(connector: Connector) -> None:
                 {"kind": kind, "before_page": 3, "insert": 5, "when": 1720000000000},
                 {"kind": kind, "before_page": 4, "delete": [1500] if kind == "feedback" else list(range(1200))},
             )
-        run = connector("read", own)
+        run = spawned("read", own)
         assert run.code == 0
         for kind in kinds:
-            key = "surveyId" if kind == "outbox" else "id"
-            stayed = {row[key] for row in before[kind]} & {row[key] for row in own.rows(kind)}
-            found = [record["id"] for record in run.records(kind)]
-            assert stayed <= set(found), kind
-            assert len(found) == len(set(found)), kind
+            assert before[kind] & set(keys_in(own, kind)) <= set(run.keys(kind)), kind
 
 
 @pytest.mark.parametrize("kind", ["customers", "companies"])
-def test_new_rows_do_not_hide_deleted_ones(connector: Connector, kind: str) -> None:
-    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
-    catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] == kind]
+def test_new_rows_do_not_hide_deleted_ones(spawned: Connector, kind: str) -> None:
     with SandboxProcess(customers=3500, companies=3500, feedback=0, outbox=0, rate_limit=0) as own:
-        before = {row["id"] for row in own.rows(kind)}
+        before = set(keys_in(own, kind))
         own.do({"kind": kind, "before_page": 2, "delete": [3, 5, 7], "insert": 3})  # the total stays as it is
-        run = connector("read", own, catalog=catalog, config={**own.config, "num_workers": 1})
-        found = [record["id"] for record in run.records(kind)]
-        assert before & {row["id"] for row in own.rows(kind)} <= set(found)
-        assert len(found) == len(set(found))
+        run = spawned("read", own, catalog=catalog_of(kind), config={**own.config, "num_workers": 1})
+        assert before & set(keys_in(own, kind)) <= set(run.keys(kind))
 
 
-def test_a_stream_that_fails_ends_the_run_with_an_error(sandbox: SandboxProcess, connector: Connector) -> None:
-    run = connector("read", sandbox, config={"api_key": "another-key"})
+def test_a_stream_that_fails_ends_the_run_with_an_error(sandbox: SandboxProcess, spawned: Connector) -> None:
+    run = spawned("read", sandbox, config={"api_key": "another-key"})
     assert run.code == 1
-    assert {error["failure_type"] for error in run.errors()} == {"config_error"}
-    assert "does not accept the API key" in run.errors()[0]["message"]
+    assert {error["failure_type"] for error in run.errors} == {"config_error"}
+    assert "does not accept the API key" in run.errors[0]["message"]
     assert "another-key" not in run.output + run.stderr
 
 
-def test_check_is_quick_when_the_host_hangs(sandbox: SandboxProcess, connector: Connector) -> None:
+def test_check_is_quick_when_the_host_hangs(sandbox: SandboxProcess, spawned: Connector) -> None:
     with SandboxProcess(customers=1, latency_ms=60_000) as hanging:
-        import time
-
         started = time.monotonic()
-        status = connector("check", hanging).messages[-1]["connectionStatus"]
-        assert status["status"] == "FAILED"
-        assert "in time" in status["message"]
+        run = spawned("check", hanging)
+        assert run.check_status == "FAILED"
+        assert "in time" in run.error_message
         assert time.monotonic() - started < 20
 
 
 def test_the_catalog_in_the_repository_is_the_tutorials() -> None:
-    catalog = json.loads(Path(CATALOG).read_text(encoding="utf-8"))
-    assert [stream["stream"]["name"] for stream in catalog["streams"]] == list(SCHEMAS)
+    assert [stream["stream"]["name"] for stream in catalog_of()["streams"]] == list(SCHEMAS)

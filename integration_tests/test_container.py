@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.conftest import CATALOG, Run
 from integration_tests.leaks import leaked
 from sandbox.data import CAMPAIGNS
 from sandbox.process import SandboxProcess
 from sandbox.sign_in import CLIENT
 from source_retently.streams.endpoints import STREAMS
+from unit_tests.run import Run, catalog_of
 
 pytestmark = pytest.mark.container
 
@@ -40,8 +40,7 @@ def own() -> Iterator[SandboxProcess]:
 @pytest.fixture
 def folder(tmp_path: Path, own: SandboxProcess) -> Path:
     """What the platform mounts: readable for the container's user, as its own files are."""
-    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
-    for name, held in {"config": own.config, "oauth": {"credentials": CLIENT}, "catalog": catalog, "state": []}.items():
+    for name, held in {"config": own.config, "oauth": {"credentials": CLIENT}, "catalog": catalog_of(), "state": []}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(held), encoding="utf-8")
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
@@ -96,7 +95,7 @@ def test_spec_needs_no_network_and_may_write_nothing() -> None:
 @pytest.mark.parametrize("config", ["config", "oauth"])
 def test_check_and_discover(container: Container, config: str) -> None:
     run = container("check", "--config", f"/secrets/{config}.json", options=tuple(HARDENED))
-    assert run.messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
+    assert run.check_status == "SUCCEEDED"
     (catalog,) = container("discover", "--config", f"/secrets/{config}.json", options=tuple(HARDENED)).of("CATALOG")
     assert [stream["name"] for stream in catalog["streams"]] == [stream().name for stream in STREAMS]
 
@@ -105,11 +104,11 @@ def test_read_and_read_again_with_its_state(container: Container, own: SandboxPr
     words = ("read", "--config", "/secrets/config.json", "--catalog", "/secrets/catalog.json", "--state", "/data/state.json")
     own.do({"faults": {"rate": 0}}, {"fault": "503", "path": "feedback", "page": 2}, {"fault": "html", "path": "templates"})
     first = container(*words, options=tuple(HARDENED))
-    assert first.code == 0, first.sentence
+    assert first.code == 0, first.error_message
     assert first.stderr == ""
     for name, rows in own.stats()["rows"].items():
         assert len(first.records(name)) == rows
-    (folder / "state.json").write_text(json.dumps(first.last_states()), encoding="utf-8")
+    (folder / "state.json").write_text(json.dumps(first.states), encoding="utf-8")
     second = container(*words)
     assert second.code == 0
     assert len(second.records("feedback")) < 200
@@ -120,7 +119,7 @@ def test_a_failed_read_says_so_in_its_exit_code(container: Container, own: Sandb
     own.do({"faults": {"rate": 0}}, {"fault": "401", "path": "templates"})
     run = container("read", "--config", "/secrets/config.json", "--catalog", "/secrets/catalog.json")
     assert run.code == 1
-    assert "does not accept the API key" in run.errors()[0]["message"]
+    assert "does not accept the API key" in run.error_message
 
 
 def test_the_form_that_kubernetes_uses(container: Container, folder: Path) -> None:

@@ -1,14 +1,13 @@
 """The snippets of docs/deploy.md run as they stand there."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from integration_tests.conftest import ROOT
+from integration_tests.conftest import run_program
 from sandbox.process import SandboxProcess
+from unit_tests.run import ROOT
 
 SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"), re.DOTALL)
 MATERIALIZE = """
@@ -24,20 +23,13 @@ def test_a_dagster_asset(tmp_path: Path) -> None:
     with SandboxProcess(customers=12, companies=4, feedback=17, outbox=23) as sandbox:
         (tmp_path / "secrets").mkdir()
         (tmp_path / "secrets/config.json").write_text(json.dumps(sandbox.config), encoding="utf-8")
-        ended = subprocess.run(
-            [sys.executable, "-c", function + asset + MATERIALIZE],
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                **sandbox.environment,
-                "PYTHONPATH": str(ROOT),
-                "DAGSTER_HOME": str(tmp_path),
-                "DAGSTER_DISABLE_TELEMETRY": "1",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        environment = {
+            **sandbox.environment,
+            "PYTHONPATH": str(ROOT),
+            "DAGSTER_HOME": str(tmp_path),
+            "DAGSTER_DISABLE_TELEMETRY": "1",
+        }
+        program = function + asset + MATERIALIZE
+        ended = run_program(sys.executable, "-c", program, environment=environment, cwd=tmp_path)
         assert ended.returncode == 0, ended.stderr[-3000:]
         assert str(sorted(sandbox.stats()["rows"].items())) in ended.stdout

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from integration_tests.conftest import Connector, Run, catalog_of
+from integration_tests.conftest import Connector, keys_in, small_pages
+from sandbox.app import CLIENT
 from sandbox.data import CAMPAIGNS
 from sandbox.process import PATHS, SandboxProcess
 from sandbox.sign_in import CLIENT
 from source_retently.run_context import Timeouts
-from source_retently.streams.endpoints import STREAMS
+from unit_tests.run import Run, catalog_of
 
 KEY = 'k3y/+of&the=faults,%20"\\-and-more-of-it'
 BUSY = {"credentials": {"api_key": KEY}, "requests_per_minute": 10_000}
 SHORT = Timeouts(connect=2, read=0.6, response=0.8, retry=0.3, rate_limit=0.3)
-KEYS = {stream().name: str(stream.primary_key) for stream in STREAMS}
 CONFIG_ERROR, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 
 TABLE: list[tuple[str, str, str]] = [
@@ -65,8 +65,8 @@ def order(own: SandboxProcess, fault: str, **where: Any) -> None:
 def assert_told(run: Run, failure_type: str, said: str) -> None:
     assert run.code == 1
     assert run.stderr == ""
-    assert {error["failure_type"] for error in run.errors()} == {failure_type}
-    sentence = run.errors()[0]["message"]
+    assert {error["failure_type"] for error in run.errors} == {failure_type}
+    sentence = run.errors[0]["message"]
     assert said in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
@@ -74,11 +74,11 @@ def assert_told(run: Run, failure_type: str, said: str) -> None:
 
 @pytest.mark.parametrize(("fault", "failure_type", "said"), TABLE, ids=[fault for fault, *_ in TABLE])
 def test_a_lasting_fault_fails_its_stream_and_no_other(
-    call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str
+    forked: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str
 ) -> None:
     order(own, fault, path="templates")
     catalog = catalog_of("campaigns", "templates", "feedback")
-    run = call("read", own, config=BUSY, catalog=catalog, timeouts=SHORT, waits=False, options=("--debug",))
+    run = forked("read", own, config=BUSY, catalog=catalog, timeouts=SHORT, waits=False, options=("--debug",))
     assert_told(run, failure_type, said)
     assert not run.records("templates")
     assert len(run.records("feedback")) == 60
@@ -86,64 +86,62 @@ def test_a_lasting_fault_fails_its_stream_and_no_other(
 
 
 @pytest.mark.parametrize(("fault", "failure_type", "said"), TABLE, ids=[fault for fault, *_ in TABLE])
-def test_check_says_the_same(call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
+def test_check_says_the_same(forked: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
     order(own, fault)
-    run = call("check", own, config=BUSY, timeouts=SHORT, waits=False, options=("--debug",))
+    run = forked("check", own, config=BUSY, timeouts=SHORT, waits=False, options=("--debug",))
     assert run.code == 0
-    assert run.messages[-1]["connectionStatus"]["status"] == "FAILED"
-    assert said.replace("templates", "customers") in run.sentence.replace(" (page 1)", "")
+    assert run.check_status == "FAILED"
+    assert said.replace("templates", "customers") in run.error_message.replace(" (page 1)", "")
 
 
 @pytest.mark.parametrize("fault", ["403", "404"])
-def test_a_plan_that_includes_nothing_fails(call: Connector, own: SandboxProcess, fault: str) -> None:
+def test_a_plan_that_includes_nothing_fails(forked: Connector, own: SandboxProcess, fault: str) -> None:
     order(own, fault)
     lacking = ("trend_groups", "trends", "suppressed_emails", "suppressed_domains", "account")
-    run = call("read", own, timeouts=SHORT, catalog=catalog_of(*lacking))
+    run = forked("read", own, timeouts=SHORT, catalog=catalog_of(*lacking))
     assert_told(run, CONFIG_ERROR, "Retently refused every stream of the connection")
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_passing_fault_on_any_stream_page_and_try_is_survived(call: Connector, own: SandboxProcess, fault: str) -> None:
+def test_a_passing_fault_on_any_stream_page_and_try_is_survived(forked: Connector, own: SandboxProcess, fault: str) -> None:
     """Each stream fails on its first try and on its second, and the long ones on their third page, too."""
     tries = 1 if fault in ("hang", "drip") else 2  # these two take their time
     # Of a score "no data" is an answer.
     paths = [path for path in PATHS.values() if fault != "null" or not path.endswith("/score")]
     own.do({"faults": {"rate": 0}}, *({"fault": fault, "path": path, "times": tries} for path in paths))
     own.do(*({"fault": fault, "path": path, "page": 3} for path in ("customers", "feedback", "outbox")))
-    patience = Timeouts(connect=2, read=0.6, response=0.8, retry=30, rate_limit=30)
-    run = call("read", own, config={**own.config, "_page_size": 10}, timeouts=patience, waits=False)
-    assert run.code == 0, run.sentence
+    timeouts = Timeouts(connect=2, read=0.6, response=0.8, retry=30, rate_limit=30)
+    run = forked("read", own, config={**own.config, **small_pages(10)}, timeouts=timeouts, waits=False)
+    assert run.code == 0, run.error_message
     assert own.stats()["faults"] == tries * len(paths) + 3
     for name, rows in own.stats()["rows"].items():
-        keys = [record[KEYS[name]] for record in run.records(name)]
-        assert len(keys) == len(set(keys)) == rows
+        assert len(run.keys(name)) == rows
 
 
-def test_a_key_that_is_withdrawn_in_the_middle(call: Connector, own: SandboxProcess) -> None:
+def test_a_key_that_is_withdrawn_in_the_middle(forked: Connector, own: SandboxProcess) -> None:
     order(own, "401", after=2)
-    run = call("read", own, config={**own.config, "_page_size": 10}, catalog=catalog_of("feedback"), options=("--debug",))
+    config = {**own.config, **small_pages(10)}
+    run = forked("read", own, config=config, catalog=catalog_of("feedback"), options=("--debug",))
     assert_told(run, CONFIG_ERROR, "does not accept the API key (HTTP 401)")
-    delivered = [record["id"] for record in run.records("feedback")]
+    delivered = set(run.keys("feedback"))
     assert len(delivered) == 18  # pages overlap by a row or two
     own.do({"faults": {"rate": 0}})
-    resumed = call(
-        "read", own, catalog=catalog_of("feedback"), config={**own.config, "_page_size": 10}, state=run.last_states()
-    )
-    rest = [record["id"] for record in resumed.records("feedback")]
-    assert set(delivered) | set(rest) == {row["id"] for row in own.rows("feedback")}
-    assert len(set(delivered) & set(rest)) <= 2  # rows of the same date as the last one
+    resumed = forked("read", own, catalog=catalog_of("feedback"), config=config, state=run.states)
+    rest = set(resumed.keys("feedback"))
+    assert delivered | rest == set(keys_in(own, "feedback"))
+    assert len(delivered & rest) <= 2  # rows of the same date as the last one
 
 
-def test_an_access_token_that_is_withdrawn_in_the_middle_is_replaced(call: Connector, own: SandboxProcess) -> None:
+def test_an_access_token_that_is_withdrawn_in_the_middle_is_replaced(forked: Connector, own: SandboxProcess) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": "401", "path": "feedback", "page": 3})
-    run = call("read", own, config={"credentials": CLIENT, "_page_size": 10}, catalog=catalog_of("feedback"))
+    run = forked("read", own, config={"credentials": CLIENT, **small_pages(10)}, catalog=catalog_of("feedback"))
     assert run.code == 0
     assert len(run.records("feedback")) == 60
 
 
-def test_an_access_token_that_is_never_accepted(call: Connector, own: SandboxProcess) -> None:
+def test_an_access_token_that_is_never_accepted(forked: Connector, own: SandboxProcess) -> None:
     order(own, "401", path="feedback")
-    run = call("read", own, config={"credentials": CLIENT}, catalog=catalog_of("feedback"), options=("--debug",))
+    run = forked("read", own, config={"credentials": CLIENT}, catalog=catalog_of("feedback"), options=("--debug",))
     assert_told(run, CONFIG_ERROR, "does not accept the OAuth access token (HTTP 401)")
 
 
@@ -163,20 +161,20 @@ TOKEN_TABLE = [
 
 
 @pytest.mark.parametrize(("fault", "failure_type", "said"), TOKEN_TABLE, ids=[fault for fault, *_ in TOKEN_TABLE])
-def test_the_token_endpoint(call: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
+def test_the_token_endpoint(forked: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
     order(own, fault, path="oauth/token")
     config = {"credentials": CLIENT}
-    run = call("read", own, config=config, catalog=catalog_of("campaigns"), timeouts=SHORT, waits=False, options=("--debug",))
+    run = forked("read", own, config=config, catalog=catalog_of("campaigns"), timeouts=SHORT, waits=False, options=("--debug",))
     assert_told(run, failure_type, said)
-    assert call("check", own, config=config, timeouts=SHORT).sentence == run.errors()[0]["message"]
+    assert forked("check", own, config=config, timeouts=SHORT).error_message == run.errors[0]["message"]
 
 
 @pytest.mark.parametrize("token", ["two\\nlines", "café", "tab\\tbed", "", "{}"])
-def test_an_access_token_that_fits_no_header(call: Connector, own: SandboxProcess, token: str) -> None:
+def test_an_access_token_that_fits_no_header(forked: Connector, own: SandboxProcess, token: str) -> None:
     body = f'{{"access_token": "{token}", "expires_in": 600}}' if token != "{}" else '{"access_token": {}}'
     order(own, "body", path="oauth/token", text=body)
-    run = call("check", own, config={"credentials": CLIENT}, timeouts=SHORT, options=("--debug",), secrets=("two\nlines",))
-    assert "the request for an OAuth token" in run.sentence
+    run = forked("check", own, config={"credentials": CLIENT}, timeouts=SHORT, options=("--debug",), secrets=("two\nlines",))
+    assert "the request for an OAuth token" in run.error_message
 
 
 @pytest.mark.parametrize(
@@ -199,7 +197,7 @@ def test_an_access_token_that_fits_no_header(call: Connector, own: SandboxProces
         "/.-_~!$()*,;:@?#[]|^`",
     ],
 )
-def test_a_key_of_any_visible_characters_works(call: Connector, key: str) -> None:
+def test_a_key_of_any_visible_characters_works(forked: Connector, key: str) -> None:
     with SandboxProcess(customers=1, companies=1, feedback=1, outbox=1, api_key=key) as odd:
-        run = call("check", odd, options=("--debug",))
-        assert run.messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
+        run = forked("check", odd, options=("--debug",))
+        assert run.check_status == "SUCCEEDED"

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import AirbyteMessageSerializer
 
-from integration_tests.conftest import Connector, Run, catalog_of
+from integration_tests.conftest import Connector
 from sandbox.process import PATHS, SandboxProcess
-from source_retently.streams.endpoints import STREAMS
+from unit_tests.run import KEYS, Run, catalog_of
 
-KEYS = {stream().name: str(stream.primary_key) for stream in STREAMS}
 ANSWER = '{"message": "Success.", "code": 200, "data": {"total": 2, "pages": 1, "responses": [%s]}}'
 GOOD = '{"id": "good", "createdDate": "2024-01-01T00:00:00.000Z", "score": 9}'
 DEEP = 150_000
@@ -24,10 +23,10 @@ def own() -> Iterator[SandboxProcess]:
         yield own
 
 
-def read(call: Connector, own: SandboxProcess, text: str, **options: Any) -> Run:
+def read(forked: Connector, own: SandboxProcess, text: str, **options: Any) -> Run:
     """Reads feedback from an account whose only page is this text, once."""
     own.do({"faults": {"rate": 0}}, {"fault": "body", "path": "feedback", "text": text})
-    return call("read", own, catalog=catalog_of("feedback"), **options)
+    return forked("read", own, catalog=catalog_of("feedback"), **options)
 
 
 def nested(levels: int) -> str:
@@ -102,11 +101,13 @@ HOSTILE: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("row", "arrives"), [case[1:] for case in HOSTILE], ids=[case[0] for case in HOSTILE])
-def test_a_hostile_record_costs_itself_at_most(call: Connector, own: SandboxProcess, row: str, arrives: dict[str, Any]) -> None:
+def test_a_hostile_record_costs_itself_at_most(
+    forked: Connector, own: SandboxProcess, row: str, arrives: dict[str, Any]
+) -> None:
     started = time.monotonic()
-    run = read(call, own, ANSWER % f"{row}, {GOOD}")
+    run = read(forked, own, ANSWER % f"{row}, {GOOD}")
     assert time.monotonic() - started < 20
-    assert run.code == 0, run.sentence
+    assert run.code == 0, run.error_message
     assert run.stderr == ""
     for line in filter(None, run.output.split("\n")):
         AirbyteMessageSerializer.load(json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON")))
@@ -116,20 +117,18 @@ def test_a_hostile_record_costs_itself_at_most(call: Connector, own: SandboxProc
     assert hostile["id"]
     for name, value in arrives.items():
         assert hostile.get(name) == value
-    (state, *_) = run.last_states()
     remembered = {"undated_read", "wrong_total"}  # that some rows have no date, and that the total counts others
-    assert set(state["stream"]["stream_state"]) - remembered == {"createdDate"}
+    assert set(run.state("feedback")) - remembered == {"createdDate"}
     # And the sync after it starts from there.
-    assert call("read", own, catalog=catalog_of("feedback"), state=run.last_states()).code == 0
+    assert forked("read", own, catalog=catalog_of("feedback"), state=run.states).code == 0
 
 
-def test_removed_nuls_are_counted_in_one_warning_a_stream(call: Connector) -> None:
+def test_removed_nuls_are_counted_in_one_warning_a_stream(forked: Connector) -> None:
     with SandboxProcess(customers=2500, companies=3, feedback=0, outbox=0, rate_limit=0) as own:
         change = {"jobTitle": "\0C\0TO", "location": {"coun\0try": ["\0"]}}
         own.do(*({"kind": "customers", "change": number, "values": change} for number in (0, 1200, 2400)))
-        run = call("read", own, catalog=catalog_of("customers", "companies", "template_details"))
-        warned = [log["message"] for log in run.of("LOG") if log["level"] == "WARN"]
-        assert warned == ["customers: 12 NUL characters were removed from texts."]
+        run = forked("read", own, catalog=catalog_of("customers", "companies", "template_details"))
+        assert run.warnings == ["customers: 12 NUL characters were removed from texts."]
         changed = [
             record
             for record in run.records("customers")
@@ -139,54 +138,52 @@ def test_removed_nuls_are_counted_in_one_warning_a_stream(call: Connector) -> No
         assert "\\u0000" not in run.output
 
 
-def test_nuls_of_a_list_that_is_only_asked_for_details_are_counted_too(call: Connector, own: SandboxProcess) -> None:
+def test_nuls_of_a_list_that_is_only_asked_for_details_are_counted_too(forked: Connector, own: SandboxProcess) -> None:
     text = r'{"code": 200, "templates": [{"id": "t", "name": "a\u0000b"}]}'
     own.do({"faults": {"rate": 0}}, {"fault": "body", "path": "templates", "text": text})
-    run = call("read", own, catalog=catalog_of("template_details"))
-    warned = [log["message"] for log in run.of("LOG") if log["level"] == "WARN"]
-    assert "templates: 1 NUL character was removed from texts." in warned
+    run = forked("read", own, catalog=catalog_of("template_details"))
+    assert "templates: 1 NUL character was removed from texts." in run.warnings
 
 
 NO_ROWS = ["1", "null", '"text"', "[]", "true", "[[{}]]", "1e400"]
 
 
 @pytest.mark.parametrize("row", NO_ROWS)
-def test_what_is_no_object_is_left_out_with_a_warning(call: Connector, own: SandboxProcess, row: str) -> None:
-    run = read(call, own, ANSWER % f"{row}, {GOOD}")
+def test_what_is_no_object_is_left_out_with_a_warning(forked: Connector, own: SandboxProcess, row: str) -> None:
+    run = read(forked, own, ANSWER % f"{row}, {GOOD}")
     assert run.code == 0
-    assert [record["id"] for record in run.records("feedback")] == ["good"]
-    assert any(log["level"] == "WARN" and "a row should be an object" in log["message"] for log in run.of("LOG"))
+    assert run.keys("feedback") == ["good"]
+    assert any("a row should be an object" in line for line in run.warnings)
 
 
 @pytest.mark.parametrize(
     "numbers", ['"total": 2, "pages": 1, ', '"total": -1, "pages": -5, ', '"total": "2", ', '"total": 1e18, ', ""]
 )
-def test_a_list_of_nothing_but_garbage_comes_to_an_end(call: Connector, own: SandboxProcess, numbers: str) -> None:
+def test_a_list_of_nothing_but_garbage_comes_to_an_end(forked: Connector, own: SandboxProcess, numbers: str) -> None:
     body = '{"code": 200, "data": {' + numbers + '"responses": [1, 2, [3], null]}}'
     own.do({"faults": {"rate": 0}}, {"fault": "body", "path": "feedback", "text": body, "times": 10**9})
-    run = call("read", own, catalog=catalog_of("feedback"))
+    run = forked("read", own, catalog=catalog_of("feedback"))
     assert run.code == 0
     assert not run.records("feedback")
 
 
-def test_a_page_of_garbage_does_not_end_the_list(call: Connector) -> None:
+def test_a_page_of_garbage_does_not_end_the_list(forked: Connector) -> None:
     with SandboxProcess(customers=0, companies=0, feedback=2500, outbox=0, rate_limit=0) as large:
         body = '{"code": 200, "data": {"total": 2500, "pages": 3, "responses": [1, 2, 3]}}'
         large.do({"fault": "body", "path": "feedback", "page": 1, "text": body})
-        run = call("read", large, catalog=catalog_of("feedback"))
+        run = forked("read", large, catalog=catalog_of("feedback"))
         assert len(run.records("feedback")) == 2500
 
 
 @pytest.mark.parametrize("stream", [name for name in KEYS if name not in ("feedback", "template_details", "trends")])
-def test_every_other_stream_survives_them_too(call: Connector, own: SandboxProcess, stream: str) -> None:
+def test_every_other_stream_survives_them_too(forked: Connector, own: SandboxProcess, stream: str) -> None:
     rows = ", ".join(row for _, row, _ in HOSTILE if len(row) < 20_000)
     list_of = {"companies": "companies", "customers": "subscribers", "outbox": "surveys"}.get(stream)
     data = f'{{"total": 40, "pages": 1, "{list_of}": [{rows}]}}' if list_of else f"[{rows}]"
     own.do({"faults": {"rate": 0}}, {"fault": "body", "path": PATHS[stream], "text": f'{{"code": 200, "data": {data}}}'})
-    run = call("read", own, catalog=catalog_of(stream))
-    assert run.code == 0, run.sentence
+    run = forked("read", own, catalog=catalog_of(stream))
+    assert run.code == 0, run.error_message
     assert run.stderr == ""
+    assert run.keys(stream)
     keys = [record[KEYS[stream]] for record in run.records(stream)]
-    assert keys
-    assert len(keys) == len(set(keys))
     assert all(isinstance(key, str) and key for key in keys)

@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
 
-from integration_tests.conftest import CATALOG, ROOT, catalog_of
+from integration_tests.conftest import command_line, keys_in, small_pages
 from sandbox.process import SandboxProcess
+from unit_tests.run import ROOT, catalog_of
 
 PAGE = 100
 KILLS = int(os.environ.get("KILLS", "15"))
@@ -24,84 +26,10 @@ FINISHED = {"__ab_full_refresh_sync_complete": True}
 """What the CDK says when a full refresh is done; handed back it means "start again", so no piece follows it here."""
 
 
-class Killed:
-    """A sync in pieces: each piece starts with the last state that the one before had printed."""
-
-    def __init__(self, sandbox: SandboxProcess, work: Path, streams: list[str], config: dict[str, Any]) -> None:
-        self.delivered: dict[str, list[str]] = {stream: [] for stream in streams}
-        self.states: dict[str, Any] = {}
-        self._sandbox = sandbox
-        self._work = work
-        catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
-        catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] in streams]
-        (work / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
-        (work / "config.json").write_text(json.dumps({**sandbox.config, **config}), encoding="utf-8")
-
-    def piece(self, most: int | None, *, until_state: bool = False) -> bool:
-        """Reads so many lines and kills the process; whether it came to its end first.
-
-        :param until_state: kills it before the first state from then on, between a page and its state
-        """
-        (self._work / "state.json").write_text(json.dumps(list(self.states.values())), encoding="utf-8")
-        words = [word for name in ("config", "catalog", "state") for word in (f"--{name}", str(self._work / f"{name}.json"))]
-        process = subprocess.Popen(
-            [sys.executable, "main.py", "read", *words],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, **self._sandbox.environment},
-        )
-        assert process.stdout is not None
-        for number, line in enumerate(process.stdout):
-            message = json.loads(line)
-            is_late = most is not None and number >= most
-            if is_late and (not until_state or message["type"] == "STATE"):
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                process.stdout.close()
-                return all(state["stream"]["stream_state"] == FINISHED for state in self.states.values()) and bool(self.states)
-            if message["type"] == "RECORD":
-                self.delivered[message["record"]["stream"]].append(message["record"]["data"]["id"])
-            if message["type"] == "STATE":
-                self.states[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
-        process.stdout.close()
-        assert process.wait() == 0
-        return True
-
-
-@pytest.fixture(scope="module")
-def own() -> Any:
-    with SandboxProcess(customers=1500, companies=2500, feedback=2000, outbox=1500, rate_limit=0, survey_id="always") as own:
-        yield own
-
-
-@pytest.mark.parametrize(("streams", "seed"), [(["feedback"], 1), (["outbox", "customers"], 2), (["companies"], 3)])
-def test_the_union_of_all_pieces_is_every_row(own: SandboxProcess, tmp_path: Path, streams: list[str], seed: int) -> None:
-    chance = random.Random(seed)
-    sync = Killed(own, tmp_path, streams, {"_page_size": PAGE, "lookback_window": 0, "requests_per_minute": 10_000})
-    kills = 0
-    while not sync.piece(chance.randrange(20, 300) if kills < 12 else None, until_state=kills % 3 == 0):
-        kills += 1
-    assert kills >= 10
-    for stream in streams:
-        key = "surveyId" if stream == "outbox" else "id"
-        rows = {row[key] for row in own.rows(stream)}
-        assert set(sync.delivered[stream]) == rows
-        again = len(sync.delivered[stream]) - len(rows)
-        assert again <= (kills + 1) * PAGE
-
-
-def start(sandbox: SandboxProcess, tmp_path: Path) -> "subprocess.Popen[str]":
-    """A read whose first page is out, while the pages after it hang."""
-    sandbox.do({"switch": {"latency_ms": 0}}, {"reset": True})
-    catalog = json.loads(CATALOG.read_text(encoding="utf-8"))
-    catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] == "feedback"]
-    (tmp_path / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
-    (tmp_path / "config.json").write_text(json.dumps({**sandbox.config, "_page_size": PAGE}), encoding="utf-8")
-    sandbox.do({"kind": "feedback", "before_page": 1, "switch": {"latency_ms": 30_000}})
-    words = [word for name in ("config", "catalog") for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
+def start(sandbox: SandboxProcess, words: list[str], *before: str) -> "subprocess.Popen[str]":
+    """Starts the connector, by the program of the words `before`."""
     return subprocess.Popen(
-        [sys.executable, "main.py", "read", *words],
+        [*before, sys.executable, "main.py", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,8 +38,71 @@ def start(sandbox: SandboxProcess, tmp_path: Path) -> "subprocess.Popen[str]":
     )
 
 
+class Killed:
+    """A sync in pieces: each piece starts with the last state that the one before had printed."""
+
+    def __init__(self, sandbox: SandboxProcess, folder: Path, streams: list[str]) -> None:
+        self.delivered: dict[str, list[str]] = {stream: [] for stream in streams}
+        self.states: dict[str, Any] = {}
+        self._sandbox = sandbox
+        self._folder = folder
+        self._files = {"config": {**sandbox.config, **small_pages(PAGE)}, "catalog": catalog_of(*streams)}
+
+    def piece(self, most: int | None, *, until_state: bool = False) -> bool:
+        """Reads so many lines and kills the process; whether it came to its end first.
+
+        :param until_state: kills it before the first state from then on, between a page and its state
+        """
+        words = command_line(self._folder, "read", **self._files, state=list(self.states.values()))
+        with start(self._sandbox, words) as process:
+            assert process.stdout is not None
+            for number, line in enumerate(process.stdout):
+                message = json.loads(line)
+                is_late = most is not None and number >= most
+                if is_late and (not until_state or message["type"] == "STATE"):
+                    process.kill()
+                    states = [state["stream"]["stream_state"] for state in self.states.values()]
+                    return bool(states) and all(state == FINISHED for state in states)
+                if message["type"] == "RECORD":
+                    self.delivered[message["record"]["stream"]].append(message["record"]["data"]["id"])
+                if message["type"] == "STATE":
+                    self.states[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
+            assert process.wait() == 0
+        return True
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[SandboxProcess]:
+    with SandboxProcess(customers=1500, companies=2500, feedback=2000, outbox=1500, rate_limit=0, survey_id="always") as own:
+        yield own
+
+
+@pytest.mark.parametrize(("streams", "seed"), [(["feedback"], 1), (["outbox", "customers"], 2), (["companies"], 3)])
+def test_the_union_of_all_pieces_is_every_row(own: SandboxProcess, tmp_path: Path, streams: list[str], seed: int) -> None:
+    chance = random.Random(seed)
+    sync = Killed(own, tmp_path, streams)
+    kills = 0
+    while not sync.piece(chance.randrange(20, 300) if kills < 12 else None, until_state=kills % 3 == 0):
+        kills += 1
+    assert kills >= 10
+    for stream in streams:
+        rows = set(keys_in(own, stream))
+        assert set(sync.delivered[stream]) == rows
+        again = len(sync.delivered[stream]) - len(rows)
+        assert again <= (kills + 1) * PAGE
+
+
+def slow_read(sandbox: SandboxProcess, folder: Path) -> "subprocess.Popen[str]":
+    """A read whose first page is out, while the pages after it hang."""
+    sandbox.do({"switch": {"latency_ms": 0}}, {"reset": True})
+    sandbox.do({"kind": "feedback", "before_page": 1, "switch": {"latency_ms": 30_000}})
+    return start(
+        sandbox, command_line(folder, "read", config={**sandbox.config, "_page_size": PAGE}, catalog=catalog_of("feedback"))
+    )
+
+
 def test_sigterm_ends_it_at_once_and_what_was_finished_is_out(own: SandboxProcess, tmp_path: Path) -> None:
-    process = start(own, tmp_path)
+    process = slow_read(own, tmp_path)
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -129,7 +120,7 @@ def test_sigterm_ends_it_at_once_and_what_was_finished_is_out(own: SandboxProces
 
 
 def test_a_reader_that_goes_away_ends_it_at_once(own: SandboxProcess, tmp_path: Path) -> None:
-    process = start(own, tmp_path)
+    process = slow_read(own, tmp_path)
     assert process.stdout is not None
     assert process.stderr is not None
     for line in process.stdout:
@@ -143,27 +134,15 @@ def test_a_reader_that_goes_away_ends_it_at_once(own: SandboxProcess, tmp_path: 
     process.stderr.close()
 
 
-def big_read(sandbox: SandboxProcess, tmp_path: Path, *before: str) -> "subprocess.Popen[str]":
+def big_read(sandbox: SandboxProcess, folder: Path, *before: str) -> "subprocess.Popen[str]":
     """A read of several streams that writes some MB as fast as it can.
 
     :param before: words before the command line, of a program that starts it
     """
     sandbox.do({"switch": {"latency_ms": 0}}, {"reset": True})
-    held = {
-        "config": {**sandbox.config, "requests_per_minute": 10_000},
-        "catalog": catalog_of("feedback", "outbox", "customers", "companies"),
-    }
-    for name, value in held.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
-    words = [word for name in held for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
-    return subprocess.Popen(
-        [*before, sys.executable, "main.py", "read", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, **sandbox.environment},
-    )
+    catalog = catalog_of("feedback", "outbox", "customers", "companies")
+    config = {**sandbox.config, "requests_per_minute": 10_000}
+    return start(sandbox, command_line(folder, "read", config=config, catalog=catalog), *before)
 
 
 def test_sigterm_at_any_moment_leaves_no_row_twice_and_no_torn_line_but_the_last(own: SandboxProcess, tmp_path: Path) -> None:

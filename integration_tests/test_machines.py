@@ -1,6 +1,5 @@
 """Machines that are set up in another way: other locales, no temporary folder, warnings as errors, a system like Windows."""
 
-import json
 import os
 import shlex
 import subprocess
@@ -10,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from integration_tests.conftest import ROOT, Connector, catalog_of
+from integration_tests.conftest import Connector, command_line
 from integration_tests.leaks import rows_in
 from sandbox.process import SandboxProcess
+from unit_tests.run import ROOT, catalog_of, state_of
 
 LOCALES: list[dict[str, str]] = [
     {"PYTHONIOENCODING": "ascii"},
@@ -26,8 +26,8 @@ LOCALES: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("locale", LOCALES, ids=str)
-def test_stdout_is_utf_8_in_any_locale(connector: Connector, sandbox: SandboxProcess, locale: dict[str, str]) -> None:
-    run = connector("read", sandbox, catalog=catalog_of("feedback"), environment=locale)
+def test_stdout_is_utf_8_in_any_locale(spawned: Connector, sandbox: SandboxProcess, locale: dict[str, str]) -> None:
+    run = spawned("read", sandbox, catalog=catalog_of("feedback"), environment=locale)
     assert run.code == 0, run.stderr[-500:]
     assert run.stderr == ""
     assert len(run.records("feedback")) == 4200
@@ -37,31 +37,28 @@ def test_stdout_is_utf_8_in_any_locale(connector: Connector, sandbox: SandboxPro
 
 @pytest.mark.parametrize("file", ["config", "catalog", "state", "missing"])
 def test_text_that_no_encoding_has_ends_as_a_message(
-    connector: Connector, sandbox: SandboxProcess, tmp_path: Path, file: str
+    spawned: Connector, sandbox: SandboxProcess, tmp_path: Path, file: str
 ) -> None:
     odd = "\ud800\udfff\udce9"
-    feedback = {"stream_descriptor": {"name": "feedback"}, "stream_state": {"createdDate": odd}}
     held: dict[str, Any] = {
         "config": {**sandbox.config, "start_date": odd, odd: odd},
         "catalog": {"streams": [{"stream": {"name": odd}, "sync_mode": "full_refresh"}]},
-        "state": {"type": "STREAM", "stream": feedback},
+        "state": state_of("feedback", {"createdDate": odd}),
     }
     changed = {"config": tmp_path / os.fsdecode(b"a\xe9b.json")} if file == "missing" else {file: held[file]}
-    run = connector("read", sandbox, **{"catalog": catalog_of("feedback"), **changed})
+    run = spawned("read", sandbox, **{"catalog": catalog_of("feedback"), **changed})
     assert run.stderr == ""
     assert run.code == (0 if file == "state" else 1)  # a cursor that is no date: the stream is read anew
     assert len(run.records("feedback")) == (4200 if file == "state" else 0)
-    assert "Something went wrong" not in run.sentence
+    assert "Something went wrong" not in run.error_message
 
 
 @pytest.mark.parametrize("stdout", ["/dev/full", None], ids=["full", "closed"])
 def test_a_stdout_that_takes_nothing_fails_without_a_row_on_stderr(
     sandbox: SandboxProcess, tmp_path: Path, stdout: str | None
 ) -> None:
-    for name, held in (("config", sandbox.config), ("catalog", catalog_of("feedback"))):
-        (tmp_path / f"{name}.json").write_text(json.dumps(held), encoding="utf-8")
-    files = [word for name in ("config", "catalog") for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
-    command = shlex.join([sys.executable, "main.py", "read", *files])
+    words = command_line(tmp_path, "read", config=sandbox.config, catalog=catalog_of("feedback"))
+    command = shlex.join([sys.executable, "main.py", *words])
     ended = subprocess.run(
         ["/bin/sh", "-c", f"{command} >{stdout or '&-'}"],
         stderr=subprocess.PIPE,
@@ -84,30 +81,31 @@ WAYS_IN: list[tuple[str, ...]] = [
 
 
 @pytest.mark.parametrize("program", WAYS_IN, ids=" ".join)
-def test_every_way_in_is_the_connector(connector: Connector, sandbox: SandboxProcess, program: tuple[str, ...]) -> None:
-    run = connector("read", sandbox, catalog=catalog_of("campaigns"), program=program)
+def test_every_way_in_is_the_connector(tmp_path: Path, sandbox: SandboxProcess, program: tuple[str, ...]) -> None:
+    spawned = Connector(tmp_path, "spawned", program)
+    run = spawned("read", sandbox, catalog=catalog_of("campaigns"))
     assert run.code == 0
     assert run.stderr == ""
     assert run.records("campaigns")
-    assert connector("nonsense", sandbox, program=program).sentence.startswith("The command line can't be used")
+    assert spawned("nonsense", sandbox).error_message.startswith("The command line can't be used")
 
 
 @pytest.mark.parametrize("command", ["check", "discover", "read"])
-def test_a_machine_without_a_temporary_folder_is_told_so(connector: Connector, sandbox: SandboxProcess, command: str) -> None:
+def test_a_machine_without_a_temporary_folder_is_told_so(tmp_path: Path, sandbox: SandboxProcess, command: str) -> None:
     # Root may write anywhere; but no process can write a file beyond this limit, and Python tries whether it can.
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"
     program = ("-c", f"{limit}; from source_retently.run import run; run()")
-    run = connector(command, sandbox, catalog=catalog_of("campaigns"), program=program)
+    run = Connector(tmp_path, "spawned", program)(command, sandbox, catalog=catalog_of("campaigns"))
     assert run.code == 1
     assert run.stderr == ""
-    assert run.errors()[0]["failure_type"] == "config_error"
-    assert run.sentence == "No folder for temporary files can be written: set TMPDIR to one that can."
+    assert run.errors[0]["failure_type"] == "config_error"
+    assert run.error_message == "No folder for temporary files can be written: set TMPDIR to one that can."
 
 
 @pytest.mark.parametrize("warnings", ["error", "always", "error::DeprecationWarning"])
-def test_warnings_of_libraries_change_nothing(connector: Connector, sandbox: SandboxProcess, warnings: str) -> None:
+def test_warnings_of_libraries_change_nothing(spawned: Connector, sandbox: SandboxProcess, warnings: str) -> None:
     for command in ("check", "discover", "read"):
-        run = connector(command, sandbox, catalog=catalog_of("campaigns"), environment={"PYTHONWARNINGS": warnings})
+        run = spawned(command, sandbox, catalog=catalog_of("campaigns"), environment={"PYTHONWARNINGS": warnings})
         assert run.code == 0, run.stderr[-500:]
         assert run.stderr == ""
         assert run.messages  # and each line is one
@@ -154,27 +152,27 @@ def windows(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("command", ["check", "discover"])
 def test_commands_on_a_system_like_windows(
-    connector: Connector, sandbox: SandboxProcess, windows: dict[str, str], command: str
+    spawned: Connector, sandbox: SandboxProcess, windows: dict[str, str], command: str
 ) -> None:
-    run = connector(command, sandbox, environment=windows)
+    run = spawned(command, sandbox, environment=windows)
     assert (run.code, run.stderr) == (0, "")
     assert run.messages[-1]["type"] == {"check": "CONNECTION_STATUS", "discover": "CATALOG"}[command]
 
 
-def test_a_whole_read_on_a_system_like_windows(connector: Connector, sandbox: SandboxProcess, windows: dict[str, str]) -> None:
-    run = connector("read", sandbox, environment=windows)
+def test_a_whole_read_on_a_system_like_windows(spawned: Connector, sandbox: SandboxProcess, windows: dict[str, str]) -> None:
+    run = spawned("read", sandbox, environment=windows)
     assert (run.code, run.stderr) == (0, "")
     assert "\r" not in run.output
     assert not run.output.isascii()
     assert len(run.records("customers")) == 2500
     assert len(run.records("feedback")) == 4200
     assert len(run.records("outbox")) == 3300
-    again = connector("read", sandbox, environment=windows, state=run.last_states())
+    again = spawned("read", sandbox, environment=windows, state=run.states)
     assert again.code == 0
     assert len(again.records("feedback")) < 4200
 
 
-def test_a_broken_file_on_a_system_like_windows(connector: Connector, sandbox: SandboxProcess, windows: dict[str, str]) -> None:
-    run = connector("read", sandbox, environment=windows, catalog=catalog_of())
+def test_a_broken_file_on_a_system_like_windows(spawned: Connector, sandbox: SandboxProcess, windows: dict[str, str]) -> None:
+    run = spawned("read", sandbox, environment=windows, catalog={"streams": []})
     assert (run.code, run.stderr) == (1, "")
-    assert "names no stream" in run.sentence
+    assert "names no stream" in run.error_message

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.conftest import ROOT, Connector
+from integration_tests.conftest import Connector
 from sandbox.process import SandboxProcess
+from unit_tests.run import ROOT
 
 ENVIRONMENTS = ROOT / ".venv-meltano"
 SDKS = ("singer-sdk==0.39.1", "singer-sdk==0.54.9")
@@ -72,16 +73,16 @@ def canonical(rows: list[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("sdk", SDKS)
-def test_every_leaf_of_every_record_arrives(own: SandboxProcess, call: Connector, tmp_path: Path, sdk: str) -> None:
+def test_every_leaf_of_every_record_arrives(own: SandboxProcess, forked: Connector, tmp_path: Path, sdk: str) -> None:
     tap, target = python_with(sdk), python_with(TARGET)
-    (catalog,) = call("discover", own).of("CATALOG")
+    (catalog,) = forked("discover", own).of("CATALOG")
     (tmp_path / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
     names = [stream["name"] for stream in catalog["streams"]]
     state = None
     for attempt in ("first", "second"):
-        run = call("read", own, state=state)
+        run = forked("read", own, state=state)
         assert run.code == 0
-        state = run.last_states()
+        state = run.states
         work = tmp_path / attempt
         work.mkdir()
         (work / "messages").write_text(run.output, encoding="utf-8")

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from integration_tests.conftest import Forked, catalog_of
-from sandbox.sign_in import CLIENT
+from integration_tests.conftest import Connector, command_line
+from sandbox.app import CLIENT
 from source_retently.run_context import Timeouts
+from unit_tests.run import catalog_of
 
 PASSWORD = "a-pass-of-the-netrc-file"
 KEY = "k3y-beside-a-netrc-file"
@@ -66,24 +67,22 @@ def api() -> Iterator[Api]:
 
 @pytest.mark.parametrize("place", [".netrc", "_netrc", "NETRC"])
 @pytest.mark.parametrize("kind", ["key", "oauth"])
-def test_its_credentials_never_travel(forked: Forked, api: Api, tmp_path: Path, kind: str, place: str) -> None:
+def test_its_credentials_never_travel(forked: Connector, api: Api, tmp_path: Path, kind: str, place: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
     file = home / place
     file.write_text(f"machine 127.0.0.1 login me password {PASSWORD}\ndefault login me password {PASSWORD}\n", encoding="utf-8")
     file.chmod(0o600)
-    held = {"config": {"api_key": KEY} if kind == "key" else {"credentials": CLIENT}, "catalog": catalog_of("nps")}
-    for name, value in held.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
-    words = [word for name in held for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
+    config = {"api_key": KEY} if kind == "key" else {"credentials": CLIENT}
+    words = command_line(tmp_path, "read", config=config, catalog=catalog_of("nps"))
     environment = {
         "HOME": str(home),
         "RETENTLY_BASE_URL": f"http://127.0.0.1:{api.server_port}",
         **({"NETRC": str(file)} if place == "NETRC" else {}),
     }
-    run = forked("read", *words, environment=environment, secrets=[PASSWORD, KEY], timeouts=SHORT)
+    run = forked.run(*words, environment=environment, secrets=[PASSWORD, KEY], timeouts=SHORT)
     token = [("/api/oauth/token", None)] if kind == "oauth" else []
     header = "Bearer an-access-token-that-is-new" if kind == "oauth" else f"api_key={KEY}"
     assert api.seen == [*token, ("/api/v2/nps/score", header), ("/moved/nps/score", header)]
-    assert run.code == 0, run.sentence
+    assert run.code == 0, run.error_message
     assert len(run.records("nps")) == 1

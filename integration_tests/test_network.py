@@ -1,6 +1,5 @@
 """What stands between the connector and the API: real proxies, real TLS, names that don't resolve, redirects."""
 
-import json
 import subprocess
 import sys
 import time
@@ -13,10 +12,12 @@ from urllib.parse import quote
 import pytest
 import trustme
 
-from integration_tests.conftest import Connector, Forked, catalog_of
+from integration_tests.conftest import Connector, command_line
+from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
 from sandbox.sign_in import CLIENT
 from source_retently.run_context import Timeouts
+from unit_tests.run import catalog_of
 
 SHORT = Timeouts(connect=3, read=3, response=3, retry=0.2, rate_limit=0.2)
 PROXY_PASSWORD = "pr0xy-pass/word%of=the-test"
@@ -90,64 +91,71 @@ def guarded_proxy(tmp_path: Path) -> Iterator[Proxy]:
     running.end()
 
 
-def test_a_sync_through_a_proxy(call: Connector, secure: SandboxProcess, bundle: str, proxy: Proxy) -> None:
+def test_a_sync_through_a_proxy(forked: Connector, secure: SandboxProcess, bundle: str, proxy: Proxy) -> None:
     environment = {"HTTPS_PROXY": f"http://{proxy.address}", "REQUESTS_CA_BUNDLE": bundle}
-    run = call("read", secure, environment=environment, options=("--debug",))
-    assert run.code == 0, run.sentence
+    run = forked("read", secure, environment=environment, options=("--debug",))
+    assert run.code == 0, run.error_message
     assert len(run.records("feedback")) == 30
     assert f"CONNECT localhost:{secure.url.rsplit(':', 1)[1]}" in proxy.passed()
 
 
-def test_a_proxy_that_wants_a_password(call: Connector, secure: SandboxProcess, bundle: str, guarded_proxy: Proxy) -> None:
+def test_a_proxy_that_wants_a_password(forked: Connector, secure: SandboxProcess, bundle: str, guarded_proxy: Proxy) -> None:
     environment = {
         "HTTPS_PROXY": f"http://user:{quote(PROXY_PASSWORD, safe='')}@{guarded_proxy.address}",
         "REQUESTS_CA_BUNDLE": bundle,
     }
-    run = call("check", secure, environment=environment, options=("--debug",), secrets=(PROXY_PASSWORD,))
-    assert run.messages[-1]["connectionStatus"]["status"] == "SUCCEEDED"
+    run = forked("check", secure, environment=environment, options=("--debug",), secrets=(PROXY_PASSWORD,))
+    assert run.check_status == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("user", ["", "user:wr0ng-pass-of-the-test@"])
-def test_a_proxy_that_refuses(call: Connector, secure: SandboxProcess, bundle: str, guarded_proxy: Proxy, user: str) -> None:
+def test_a_proxy_that_refuses(forked: Connector, secure: SandboxProcess, bundle: str, guarded_proxy: Proxy, user: str) -> None:
     environment = {"HTTPS_PROXY": f"http://{user}{guarded_proxy.address}", "REQUESTS_CA_BUNDLE": bundle}
-    options = {"timeouts": SHORT, "options": ("--debug",), "secrets": ("wr0ng-pass-of-the-test",)}
-    run = call("read", secure, catalog=catalog_of("nps"), environment=environment, **options)
+    run = forked(
+        "read",
+        secure,
+        catalog=catalog_of("nps"),
+        environment=environment,
+        timeouts=SHORT,
+        options=("--debug",),
+        secrets=("wr0ng-pass-of-the-test",),
+    )
     assert run.code == 1
-    assert run.errors()[0]["failure_type"] == "transient_error"
-    assert run.errors()[0]["message"] == "The proxy did not connect to localhost for the request for nps: check HTTPS_PROXY."
+    assert run.errors[0]["failure_type"] == "transient_error"
+    assert run.errors[0]["message"] == "The proxy did not connect to localhost for the request for nps: check HTTPS_PROXY."
 
 
-def test_a_proxy_that_is_not_there(call: Connector, secure: SandboxProcess) -> None:
-    run = call("check", secure, environment={"HTTPS_PROXY": "http://127.0.0.1:9"}, timeouts=SHORT)
-    assert "check HTTPS_PROXY" in run.sentence
+def test_a_proxy_that_is_not_there(forked: Connector, secure: SandboxProcess) -> None:
+    run = forked("check", secure, environment={"HTTPS_PROXY": "http://127.0.0.1:9"}, timeouts=SHORT)
+    assert "check HTTPS_PROXY" in run.error_message
 
 
 @pytest.mark.parametrize(
     "address", ["http://", "socks5://127.0.0.1:9", "ftp://127.0.0.1:9", "http://[x", "http://user:pass@x:port"]
 )
-def test_a_proxy_that_can_be_none(call: Connector, secure: SandboxProcess, address: str) -> None:
-    run = call("check", secure, environment={"HTTPS_PROXY": address}, timeouts=SHORT, secrets=("user:pass",))
-    assert run.sentence.startswith("HTTPS_PROXY is not a valid proxy URL")
+def test_a_proxy_that_can_be_none(forked: Connector, secure: SandboxProcess, address: str) -> None:
+    run = forked("check", secure, environment={"HTTPS_PROXY": address}, timeouts=SHORT, secrets=("user:pass",))
+    assert run.error_message.startswith("HTTPS_PROXY is not a valid proxy URL")
 
 
 @pytest.mark.parametrize("path", ["/nowhere.pem", "/etc/hostname", "/dev/null"])
-def test_certificates_that_are_none(call: Connector, secure: SandboxProcess, path: str) -> None:
+def test_certificates_that_are_none(forked: Connector, secure: SandboxProcess, path: str) -> None:
     for command in ("check", "read"):
-        run = call(command, secure, environment={"REQUESTS_CA_BUNDLE": path}, timeouts=SHORT)
-        assert run.sentence == "REQUESTS_CA_BUNDLE is not the path of a file of certificates: correct it, or unset it."
+        run = forked(command, secure, environment={"REQUESTS_CA_BUNDLE": path}, timeouts=SHORT)
+        assert run.error_message == "REQUESTS_CA_BUNDLE names no file of certificates: correct it, or unset it."
 
 
-def test_a_company_authority(call: Connector, secure: SandboxProcess, bundle: str) -> None:
-    run = call("read", secure, environment={"REQUESTS_CA_BUNDLE": bundle})
+def test_a_company_authority(forked: Connector, secure: SandboxProcess, bundle: str) -> None:
+    run = forked("read", secure, environment={"REQUESTS_CA_BUNDLE": bundle})
     assert run.code == 0
     assert len(run.records("feedback")) == 30
 
 
-def assert_untrusted(call: Connector, sandbox: SandboxProcess, environment: dict[str, str]) -> None:
+def assert_untrusted(forked: Connector, sandbox: SandboxProcess, environment: dict[str, str]) -> None:
     before = sandbox.stats()["requests"]
     for command in ("check", "read"):
-        run = call(command, sandbox, environment=environment, timeouts=SHORT, options=("--debug",), catalog=catalog_of("nps"))
-        sentence = run.errors()[0]["message"] if run.errors() else run.sentence
+        run = forked(command, sandbox, environment=environment, timeouts=SHORT, options=("--debug",), catalog=catalog_of("nps"))
+        sentence = run.errors[0]["message"] if run.errors else run.error_message
         assert sentence.startswith("No trusted TLS connection to localhost")
         assert "REQUESTS_CA_BUNDLE" in sentence
         assert run.code == (1 if command == "read" else 0)
@@ -159,57 +167,56 @@ def assert_untrusted(call: Connector, sandbox: SandboxProcess, environment: dict
     [{}, {"PYTHONHTTPSVERIFY": "0"}, {"CURL_CA_BUNDLE": ""}, {"REQUESTS_CA_BUNDLE": ""}],
     ids=lambda value: str(value),
 )
-def test_an_unknown_authority_is_never_trusted(call: Connector, secure: SandboxProcess, environment: dict[str, str]) -> None:
-    assert_untrusted(call, secure, environment)
+def test_an_unknown_authority_is_never_trusted(forked: Connector, secure: SandboxProcess, environment: dict[str, str]) -> None:
+    assert_untrusted(forked, secure, environment)
 
 
 @pytest.mark.parametrize("flaw", ["name", "date"])
 def test_a_certificate_that_is_not_right_is_never_trusted(
-    forked: Forked, authority: trustme.CA, bundle: str, tmp_path: Path, flaw: str
+    forked: Connector, authority: trustme.CA, bundle: str, tmp_path: Path, flaw: str
 ) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
     name, until = ("elsewhere.example", None) if flaw == "name" else ("localhost", long_ago)
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"api_key": KEY}), encoding="utf-8")
+    words = command_line(tmp_path, "check", config={"api_key": KEY})
     with SandboxProcess(certificate=certificate(authority, tmp_path, name, until), **ROWS) as flawed:
         environment = {**flawed.environment, "REQUESTS_CA_BUNDLE": bundle}
-        run = forked("check", "--config", str(config), environment=environment, secrets=[KEY], timeouts=SHORT)
-    assert run.messages[-1]["connectionStatus"]["status"] == "FAILED"
-    assert run.sentence.startswith("No trusted TLS connection to localhost")
+        run = forked.run(*words, environment=environment, secrets=[KEY], timeouts=SHORT)
+    assert run.check_status == "FAILED"
+    assert run.error_message.startswith("No trusted TLS connection to localhost")
 
 
-def test_plain_http_where_tls_is_wanted(call: Connector) -> None:
+def test_plain_http_where_tls_is_wanted(forked: Connector) -> None:
     with SandboxProcess(**ROWS) as plain:
         address = plain.url.replace("http://", "https://")
-        run = call("check", plain, environment={"RETENTLY_BASE_URL": address}, timeouts=SHORT)
-        assert run.sentence.startswith("No trusted TLS connection to 127.0.0.1")
+        run = forked("check", plain, environment={"RETENTLY_BASE_URL": address}, timeouts=SHORT)
+        assert run.error_message.startswith("No trusted TLS connection to 127.0.0.1")
         assert plain.stats()["requests"] == {}
 
 
 @pytest.mark.parametrize("address", NOWHERE)
-def test_a_host_that_is_not_there(call: Connector, secure: SandboxProcess, address: str) -> None:
+def test_a_host_that_is_not_there(forked: Connector, secure: SandboxProcess, address: str) -> None:
     environment = {"RETENTLY_BASE_URL": address}
-    assert call("check", secure, environment=environment, timeouts=SHORT).sentence.startswith("No connection to ")
-    run = call("read", secure, catalog=catalog_of("nps"), environment=environment, timeouts=SHORT)
+    assert forked("check", secure, environment=environment, timeouts=SHORT).error_message.startswith("No connection to ")
+    run = forked("read", secure, catalog=catalog_of("nps"), environment=environment, timeouts=SHORT)
     assert run.code == 1
-    assert run.errors()[0]["failure_type"] == "transient_error"
+    assert run.errors[0]["failure_type"] == "transient_error"
 
 
 @pytest.mark.parametrize("secrets_in", ["key", "oauth"])
-def test_a_redirect_takes_no_secret_to_another_host(call: Connector, secrets_in: str) -> None:
+def test_a_redirect_takes_no_secret_to_another_host(forked: Connector, secrets_in: str) -> None:
     with SandboxProcess(**ROWS) as here, SandboxProcess(**ROWS) as elsewhere:
         config = here.config if secrets_in == "key" else {"credentials": CLIENT}
         path = "nps/score" if secrets_in == "key" else "oauth/token"
         target = f"{elsewhere.url}/api/v2/nps/score" if secrets_in == "key" else f"{elsewhere.url}/api/oauth/token"
         here.do({"fault": "redirect", "path": path, "to": target, "times": 99})
-        run = call("read", here, config=config, catalog=catalog_of("nps"), timeouts=SHORT, options=("--debug",))
+        run = forked("read", here, config=config, catalog=catalog_of("nps"), timeouts=SHORT, options=("--debug",))
         assert run.code == 1
-        assert "to another address" in run.errors()[0]["message"]
+        assert "to another address" in run.errors[0]["message"]
         assert "200" not in elsewhere.stats()["statuses"]
 
 
-def test_a_redirect_within_the_host_is_followed(call: Connector) -> None:
+def test_a_redirect_within_the_host_is_followed(forked: Connector) -> None:
     with SandboxProcess(**ROWS) as here:
         here.do({"fault": "redirect", "path": "nps/score", "to": "/api/v2/csat/score"})
-        run = call("read", here, catalog=catalog_of("nps"))
+        run = forked("read", here, catalog=catalog_of("nps"))
         assert [record["metricsType"] for record in run.records("nps")] == ["CSAT"]

@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -17,9 +16,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from integration_tests.conftest import ROOT
+from integration_tests.conftest import run_program
 from integration_tests.test_pyairbyte import KINDS
 from sandbox.process import SandboxProcess
+from unit_tests.run import ROOT
 
 BIN = shutil.which("initdb") or max(glob("/usr/lib/postgresql/*/bin/initdb"), default="")
 pytestmark = pytest.mark.skipif(not BIN, reason="PostgreSQL's initdb is missing (Debian: apt-get install postgresql)")
@@ -77,25 +77,17 @@ class Postgres:
             "reads": reads,
         }
         given["executable"] = str(Path(sys.executable).parent / "source-retently")
-        ended = subprocess.run(
-            [sys.executable, "-c", PROGRAM, json.dumps(given)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd=work,
-            env={
-                **os.environ,
-                **sandbox.environment,
-                "PYTHONPATH": str(ROOT),
-                "AIRBYTE_OFFLINE_MODE": "1",
-                "AIRBYTE_PROJECT_DIR": str(work),
-                "AIRBYTE_CACHE_ROOT": str(work),
-                "AIRBYTE_LOGGING_ROOT": str(work / "logs"),
-                "DO_NOT_TRACK": "1",
-                "NO_LIVE_PROGRESS": "1",
-            },
-        )
+        environment = {
+            **sandbox.environment,
+            "PYTHONPATH": str(ROOT),
+            "AIRBYTE_OFFLINE_MODE": "1",
+            "AIRBYTE_PROJECT_DIR": str(work),
+            "AIRBYTE_CACHE_ROOT": str(work),
+            "AIRBYTE_LOGGING_ROOT": str(work / "logs"),
+            "DO_NOT_TRACK": "1",
+            "NO_LIVE_PROGRESS": "1",
+        }
+        ended = run_program(sys.executable, "-c", PROGRAM, json.dumps(given), environment=environment, cwd=work)
         assert ended.returncode == 0, ended.stderr[-3000:]
         return [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
 

@@ -1,7 +1,6 @@
 """The probe names the sandbox's switches, whichever way they stand, and says nothing of anybody's data."""
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from integration_tests.conftest import ROOT
+from integration_tests.conftest import command_line, run_program
 from integration_tests.leaks import leaked
 from probe.__main__ import examine
 from probe.api import MOST_REQUESTS
@@ -119,10 +118,14 @@ def test_it_says_which_fields_came_beside_the_schema(own: SandboxProcess) -> Non
     assert fields_of_feedback["comment"]["fits"]
 
 
+def probe(own: SandboxProcess, config: Any, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = command_line(folder, "probe", config=config)
+    return run_program(sys.executable, "-m", *words, "--out", str(folder), environment=own.environment)
+
+
 def test_the_command_writes_a_report_without_anybodys_data(own: SandboxProcess, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(own.config), encoding="utf-8")
-    words = [sys.executable, "-m", "probe", "--config", str(tmp_path / "config.json"), "--out", str(tmp_path)]
-    ended = subprocess.run(words, cwd=ROOT, env={**os.environ, **own.environment}, capture_output=True, text=True, check=True)
+    ended = probe(own, own.config, tmp_path)
+    assert ended.returncode == 0, ended.stderr
     text = "".join((tmp_path / name).read_text(encoding="utf-8") for name in ("probe.md", "probe.json")) + ended.stdout
     assert not leaked(text + ended.stderr, [own.config["credentials"]["api_key"]])
     for kind in ("customers", "companies", "feedback", "outbox"):
@@ -141,9 +144,7 @@ def test_the_command_writes_a_report_without_anybodys_data(own: SandboxProcess, 
     ],
 )
 def test_a_bad_configuration_gets_its_sentence(own: SandboxProcess, tmp_path: Path, config: Any, said: str) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    words = [sys.executable, "-m", "probe", "--config", str(tmp_path / "config.json"), "--out", str(tmp_path)]
-    ended = subprocess.run(words, cwd=ROOT, env={**os.environ, **own.environment}, capture_output=True, text=True, check=False)
+    ended = probe(own, config, tmp_path)
     assert ended.returncode == 1
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr

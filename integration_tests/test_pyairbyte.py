@@ -1,9 +1,7 @@
 """PyAirbyte reads the sandbox into DuckDB twice, as `make sync` does, and DuckDB ends with the API's rows."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,11 @@ from typing import Any
 import duckdb
 
 from docs.erd.relations import RELATIONS
-from docs.generate import PAGE
-from integration_tests.conftest import ROOT, Connector, catalog_of
+from docs.tables import PAGE
+from integration_tests.conftest import Connector, run_program
 from sandbox.process import SandboxProcess
+from source_retently.streams.endpoints import STREAMS
+from unit_tests.run import catalog_of
 
 KINDS = {
     "customers": ("id", "jobTitle"),
@@ -27,14 +27,8 @@ def sync(sandbox: SandboxProcess, work: Path, *options: str) -> str:
     """One call of the program behind `make sync`, in a process of its own: PyAirbyte's libraries warn a great deal."""
     (work / "config.json").write_text(json.dumps(sandbox.config), encoding="utf-8")
     words = ["--config", str(work / "config.json"), "--out", str(work / "retently.duckdb"), *options]
-    ended = subprocess.run(
-        [sys.executable, "examples/to_duckdb.py", *words],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, **sandbox.environment},
-    )
+    ended = run_program(sys.executable, "examples/to_duckdb.py", *words, environment=sandbox.environment)
+    assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
@@ -99,9 +93,8 @@ def assert_the_score_can_be_seen(work: Path, sandbox: SandboxProcess) -> None:
     """The example's table adds up to what the API holds, and its picture is one."""
     picture = work / "nps.png"
     words = ["--database", str(work / "retently.duckdb"), "--out", str(picture)]
-    ended = subprocess.run(
-        [sys.executable, "examples/nps_by_month.py", *words], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
+    ended = run_program(sys.executable, "examples/nps_by_month.py", *words)
+    assert ended.returncode == 0, ended.stderr
     months = re.findall(r"^(\d{4}-\d\d) +(\d+) +(\d+) +(\d+) +(-?\d+)$", ended.stdout, re.MULTILINE)
     answers = [row["score"] for row in sandbox.rows("feedback") if row["metricsType"] == "NPS" and not row["isBogus"]]
     assert sum(int(responses) for _, responses, *_ in months) == len(answers)
@@ -139,7 +132,7 @@ def assert_the_queries_of_the_docs_run(work: Path) -> None:
         assert not connection.sql(doubled).fetchall()
 
 
-def test_the_docs_find_sent_surveys_that_came_under_two_keys(call: Connector, tmp_path: Path) -> None:
+def test_the_docs_find_sent_surveys_that_came_under_two_keys(forked: Connector, tmp_path: Path) -> None:
     with SandboxProcess(customers=40, companies=2, feedback=30, outbox=60, survey_id="always", rate_limit=0) as sandbox:
         rows = sandbox.rows("outbox")
         dated, named, both, settled = 59, 58, 57, 56
@@ -152,11 +145,11 @@ def test_the_docs_find_sent_surveys_that_came_under_two_keys(call: Connector, tm
         change(both, surveyId=None, sentDate=None)
         change(settled, sentDate=None)
         config = {**sandbox.config, "lookback_window": 365}
-        first = call("read", sandbox, config=config, catalog=catalog_of("outbox"))
+        first = forked("read", sandbox, config=config, catalog=catalog_of("outbox"))
         change(dated, sentDate=rows[dated]["sentDate"])
         for row in (named, both, settled):
             change(row, surveyId=rows[row]["surveyId"], sentDate=rows[row]["sentDate"])
-        second = call("read", sandbox, config=config, catalog=catalog_of("outbox"), state=first.last_states())
+        second = forked("read", sandbox, config=config, catalog=catalog_of("outbox"), state=first.states)
     before, after = ({record["id"]: record for record in run.records("outbox")} for run in (first, second))
     (tmp_path / "outbox.json").write_text(json.dumps(list({**before, **after}.values())), encoding="utf-8")
     assert len(before) == 60

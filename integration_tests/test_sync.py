@@ -1,7 +1,6 @@
 """`make sync` and `make demo` as a person starts them: which file each fills, what the table says, how failures are told."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -13,9 +12,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from integration_tests.conftest import ROOT, secrets_of
+from integration_tests.conftest import run_program, secrets_of
 from integration_tests.leaks import leaked
+from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
+from unit_tests.run import ROOT
 
 SMALL: dict[str, Any] = {"customers": 30, "companies": 5, "feedback": 40, "outbox": 30}
 ENDED = subprocess.CompletedProcess[str]
@@ -33,22 +34,18 @@ def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
         Path("secrets").mkdir(exist_ok=True)
         if sandbox:
             Path("secrets/config.json").write_text(json.dumps(config or sandbox.config), encoding="utf-8")
-        ended = _run([str(ROOT / "examples/to_duckdb.py"), *options], sandbox.environment if sandbox else {})
+        environment = sandbox.environment if sandbox else {}
+        ended = run_program(
+            sys.executable, str(ROOT / "examples/to_duckdb.py"), *options, environment=environment, cwd=tmp_path
+        )
         assert not leaked(ended.stdout + ended.stderr, secrets_of(config or (sandbox.config if sandbox else {})))
         return ended
 
     return run
 
 
-def _run(words: list[str], environment: dict[str, str]) -> ENDED:
-    return subprocess.run(
-        [sys.executable, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={**os.environ, **environment},
-    )
+def demo(*words: str) -> ENDED:
+    return run_program(sys.executable, *words, cwd=Path.cwd())
 
 
 def rows_of(file: Path, stream: str = "customers") -> int:
@@ -73,11 +70,10 @@ def message(ended: ENDED) -> str:
 
 
 def test_the_demo_and_the_account_keep_their_rows_in_either_order(sync: Sync) -> None:
-    demo = ["-c", f"from sandbox import demo; demo.main(**{SMALL})"]
     with SandboxProcess(**{**SMALL, "customers": 41}) as account:
         assert sync(account).returncode == 0
         filled = FILE.read_bytes()
-        ended = _run(demo, {})
+        ended = demo("-c", f"from sandbox import demo; demo.main(**{SMALL})")
         assert ended.returncode == 0, ended.stderr
         assert all(f"{stream} " in ended.stdout for stream in account.stats()["rows"])  # no name is cut off
         assert FILE.read_bytes() == filled
@@ -96,7 +92,7 @@ def test_the_demo_replaces_no_file_but_its_own(sync: Sync) -> None:
     with duckdb.connect("out/demo.duckdb") as connection:
         connection.execute("update _retently_sync set value = 'https://app.retently.com' where name = 'host'")
     filled = Path("out/demo.duckdb").read_bytes()
-    assert "out/demo.duckdb" in message(_run(["-m", "sandbox.demo"], {}))
+    assert "out/demo.duckdb" in message(demo("-m", "sandbox.demo"))
     assert Path("out/demo.duckdb").read_bytes() == filled
 
 
@@ -132,8 +128,6 @@ def test_where_the_account_has_no_id_a_new_key_needs_a_word(sync: Sync) -> None:
 
 def oauth_of(sandbox: SandboxProcess) -> dict[str, Any]:
     """Other credentials of the same account."""
-    from sandbox.sign_in import CLIENT
-
     return {"credentials": {"auth_type": "Client", **CLIENT}}
 
 

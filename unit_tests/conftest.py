@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from source_retently.environment import BASE_URL_VARIABLE
 from source_retently.streams.base import RetentlyStream
+from unit_tests.run import Run, catalog_of, read_in_process
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no defect
 settings.load_profile("unhurried")
@@ -98,3 +99,8 @@ def records_of(stream: RetentlyStream) -> Iterator[dict[str, Any]]:
         position = dict(cursor.get_stream_state()) if cursor else {}
         if not position or FULL_REFRESH_COMPLETE_STATE.items() <= position.items():
             return
+
+
+def sync(*streams: str, states: list[dict[str, Any]] | None = None, config: Any = CONFIG, mode: str = "full_refresh") -> Run:
+    """A read of these streams."""
+    return read_in_process(config, catalog_of(*streams, sync_mode=mode), states)

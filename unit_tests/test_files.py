@@ -10,9 +10,10 @@ import responses
 from source_retently.entrypoint import launch
 from source_retently.files import read_catalog, read_state
 from unit_tests.conftest import API, CONFIG
+from unit_tests.run import state_of
 
 POSITION = {"createdDate": "2024-01-01T00:00:00.000Z"}
-STATE: dict[str, Any] = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "feedback"}, "stream_state": POSITION}}
+STATE = state_of("feedback", POSITION)
 
 
 @pytest.mark.parametrize(

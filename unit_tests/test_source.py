@@ -6,17 +6,15 @@ from typing import Any
 import pytest
 import requests
 import responses
-from airbyte_cdk.models import ConfiguredAirbyteCatalog, Status, SyncMode
-from airbyte_cdk.test.catalog_builder import CatalogBuilder
-from airbyte_cdk.test.entrypoint_wrapper import read as run_read
-from airbyte_cdk.test.state_builder import StateBuilder
+from airbyte_cdk.models import Status, SyncMode
 
 import source_retently
 from source_retently import SourceRetently
 from source_retently.environment import BASE_URL_VARIABLE
 from source_retently.run import run
 from source_retently.streams.endpoints import STREAMS
-from unit_tests.conftest import API, CONFIG, KEY, ListEndpoint, refusal
+from unit_tests.conftest import API, CONFIG, KEY, ListEndpoint, Response, refusal, sync
+from unit_tests.run import catalog_of, read_in_process, state_of
 
 LOGGER = logging.getLogger("airbyte")
 CUSTOMERS = f"{API}customers"
@@ -95,23 +93,15 @@ def test_discover_lists_every_stream_with_a_key() -> None:
     assert incremental == {"customers": ["updatedDate"], "feedback": ["createdDate"], "outbox": ["sentDate"]}
 
 
-def catalog(*names: str, mode: SyncMode = SyncMode.full_refresh) -> ConfiguredAirbyteCatalog:
-    builder = CatalogBuilder()
-    for name in names:
-        builder = builder.with_stream(name, mode)
-    return builder.build()
-
-
 def test_a_failed_stream_fails_the_run_after_the_others_are_out(api: responses.RequestsMock) -> None:
     api.get(f"{API}campaigns", status=400, body="the body of a failure")
     api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
-    output = run_read(SourceRetently(), CONFIG, catalog("campaigns", "templates"), expecting_exception=True)
-    assert [message.record.data for message in output.records] == [{"id": "1"}]  # type: ignore[union-attr]
-    assert output.get_stream_statuses("campaigns")[-1].value == "INCOMPLETE"
-    assert output.get_stream_statuses("templates")[-1].value == "COMPLETE"
-    error = output.errors[0].trace.error  # type: ignore[union-attr]
-    assert error.message == "Retently refused the request for campaigns as malformed (HTTP 400): please report it with the log."
-    assert "the body of a failure" not in json.dumps([str(message) for message in output.get_message_iterator()])
+    run = sync("campaigns", "templates")
+    assert [record["data"] for record in run.of("RECORD")] == [{"id": "1"}]
+    assert run.statuses == {"campaigns": "INCOMPLETE", "templates": "COMPLETE"}
+    error = "Retently refused the request for campaigns as malformed (HTTP 400): please report it with the log."
+    assert run.errors[0]["message"] == error
+    assert "the body of a failure" not in run.output
 
 
 EVERY_ACCOUNT_HAS = ("campaigns", "companies", "customers", "feedback", "outbox", "reports", "templates")
@@ -132,12 +122,13 @@ def test_a_stream_that_the_plan_lacks_is_skipped_and_the_others_go_on(
 ) -> None:
     refuse(api, stream, status, json=refusal(status))
     api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
-    output = run_read(SourceRetently(), CONFIG, catalog(stream, "templates"))
-    assert not output.errors
-    assert [message.record.stream for message in output.records] == ["templates"]  # type: ignore[union-attr]
-    warned = [message.log.message for message in output.logs if message.log.level.value == "WARN"]  # type: ignore[union-attr]
-    assert [line.split(" ")[0] for line in warned] == [stream]
-    assert all(f"HTTP {status}" in line and line.endswith(".") for line in warned)
+    run = sync(stream, "templates")
+    assert not run.errors
+    assert [record["stream"] for record in run.of("RECORD")] == ["templates"]
+    (warning,) = run.warnings
+    assert warning.startswith(f"{stream} ")
+    assert f"HTTP {status}" in warning
+    assert warning.endswith(".")
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -145,9 +136,9 @@ def test_a_stream_that_the_plan_lacks_is_skipped_and_the_others_go_on(
 def test_a_stream_that_every_account_has_is_never_skipped(api: responses.RequestsMock, stream: str, status: int) -> None:
     refuse(api, stream, status, json=refusal(status))
     api.get(f"{API}ping", json={"data": {"account": {"id": "1"}}})
-    output = run_read(SourceRetently(), CONFIG, catalog(stream, "account"), expecting_exception=True)
-    assert f"(HTTP {status})" in output.errors[0].trace.error.message  # type: ignore[union-attr]
-    assert [message.record.stream for message in output.records] == ["account"]  # type: ignore[union-attr]
+    run = sync(stream, "account")
+    assert f"(HTTP {status})" in run.errors[0]["message"]
+    assert [record["stream"] for record in run.of("RECORD")] == ["account"]
 
 
 BODIES = [
@@ -165,25 +156,24 @@ def test_a_refusal_that_is_not_the_apis_own_is_tried_again_and_then_fails(
 ) -> None:
     path = {"nps": "nps/score"}.get(stream, stream)
     refuse(api, path, status, **body)
-    output = run_read(SourceRetently(), CONFIG, catalog(stream), expecting_exception=True)
-    assert output.errors[0].trace.error.failure_type.value == "transient_error"  # type: ignore[union-attr]
+    assert sync(stream).errors[0]["failure_type"] == "transient_error"
     assert 250 < sum(waits) < 400
 
 
 def test_a_firewall_that_lets_the_second_request_through(api: responses.RequestsMock) -> None:
     api.get(f"{API}campaigns", status=403, body="<html>")
     api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}]})
-    assert len(run_read(SourceRetently(), CONFIG, catalog("campaigns")).records) == 1
+    assert len(sync("campaigns").records("campaigns")) == 1
 
 
 @pytest.mark.parametrize("stream", MAY_BE_LACKING)
 def test_an_unknown_path_is_skipped_after_a_minute(api: responses.RequestsMock, waits: list[float], stream: str) -> None:
     refuse(api, stream, 404, body="<html>Cannot GET</html>")
     api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}]})
-    output = run_read(SourceRetently(), CONFIG, catalog(stream, "campaigns"))
-    assert not output.errors
+    run = sync(stream, "campaigns")
+    assert not run.errors
     assert 50 < sum(waits) < 130
-    assert any(f"{stream} is skipped" in message.log.message for message in output.logs)  # type: ignore[union-attr]
+    assert any(f"{stream} is skipped" in line for line in run.logs())
 
 
 @pytest.mark.parametrize("body", [{"json": refusal(404)}, {"body": "<html>Cannot GET</html>"}])
@@ -193,44 +183,43 @@ def test_the_older_path_is_asked_after_a_404_of_any_body_once_a_run(
 ) -> None:
     api.get(f"{API}{stream}", status=404, **body)
     api.get(f"{API}nps/{stream}", json={"data": {array: [{"id": "1", "surveyId": "1"}], "total": 1}})
-    output = run_read(SourceRetently(), CONFIG, catalog(stream))
-    assert len(output.records) == 1
-    assert [call.request.url.split("?")[0] for call in api.calls] == [API + stream, f"{API}nps/{stream}"]  # type: ignore[union-attr]
+    run = sync(stream)
+    assert len(run.records(stream)) == 1
+    assert [str(call.request.url).split("?")[0] for call in api.calls] == [API + stream, f"{API}nps/{stream}"]
     assert not sum(waits)
-    assert any(f"asking for nps/{stream}" in message.log.message for message in output.logs)  # type: ignore[union-attr]
+    assert any(f"asking for nps/{stream}" in line for line in run.logs())
     assert SourceRetently().check_connection(logging.getLogger(), CONFIG)[0] == (stream == "customers")
 
 
 def test_a_resumed_sync_that_gets_a_404_asks_for_page_1_and_decides_there(api: responses.RequestsMock) -> None:
     endpoint = ListEndpoint("responses", [{"id": str(i), "createdDate": "2024-01-01T00:00:00.000Z"} for i in range(30)])
 
-    def answer(request: Any) -> tuple[int, dict[str, str], str]:
-        return endpoint(request) if "page=1&" in request.url else (404, {}, "<html>")
+    def only_page_1(request: requests.PreparedRequest) -> Response:
+        return endpoint(request) if "page=1&" in str(request.url) else (404, {}, "<html>")
 
-    api.add_callback(responses.GET, f"{API}feedback", answer)
+    api.add_callback(responses.GET, f"{API}feedback", only_page_1)
     unfinished = {"position": 3000, "keys": ["x"], "started": "2024-01-01T00:00:00.000Z", "newest": "", "sync": "incremental"}
-    state = StateBuilder().with_stream_state("feedback", {"unfinished": {**unfinished, "asked_from": None}}).build()
-    output = run_read(SourceRetently(), CONFIG, catalog("feedback", mode=SyncMode.incremental), state)
-    assert len(output.records) == 30
+    states = [state_of("feedback", {"unfinished": {**unfinished, "asked_from": None}})]
+    assert len(sync("feedback", states=states, mode="incremental").records("feedback")) == 30
 
 
 def test_when_all_streams_are_skipped_the_run_fails(api: responses.RequestsMock) -> None:
     api.get(f"{API}ping", status=403, json=refusal(403))
     api.get(f"{API}trends", status=404, json=refusal(404))
-    output = run_read(SourceRetently(), CONFIG, catalog("account", "trend_groups"), expecting_exception=True)
-    error = output.errors[-1].trace.error  # type: ignore[union-attr]
-    assert "every stream of the connection (account, trend_groups)" in error.message
+    error_message = sync("account", "trend_groups").error_message
+    assert "every stream of the connection (account, trend_groups)" in error_message
 
 
 def test_a_bad_key_is_no_reason_to_skip(api: responses.RequestsMock) -> None:
     api.get(f"{API}reports", status=401)
     api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
-    assert run_read(SourceRetently(), CONFIG, catalog("reports", "templates"), expecting_exception=True).errors
+    assert sync("reports", "templates").errors
 
 
 def test_a_stream_that_does_not_exist_fails_the_run(api: responses.RequestsMock) -> None:
-    output = run_read(SourceRetently(), CONFIG, catalog("surveys"), expecting_exception=True)
-    assert output.errors
+    catalog = catalog_of("templates")
+    catalog["streams"][0]["stream"]["name"] = "surveys"
+    assert read_in_process(CONFIG, catalog).errors
 
 
 def run_lines(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
