@@ -1,7 +1,7 @@
 """The pytest plugin of the tutorial's command: `python -m pytest integration_tests -p integration_tests.acceptance`.
 
 It brings the hooks of airbyte-cdk's standard tests, and an account for them: the sandbox, or with RETENTLY_LIVE=1 the real
-account of secrets/config.json, which takes the place of every configuration that should work.
+account of secrets/config.json, which replaces every configuration that should work.
 """
 
 import os
@@ -40,7 +40,7 @@ def connector_setup() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what does not apply, and says what can't run."""
+    """Leaves out what does not apply, and skips with a reason what can't run."""
     for item in items:
         if item.name.startswith("test_docker_image"):
             reason = "needs Airbyte's registry of images, and of specs; `make docker` tests the image"

@@ -22,7 +22,7 @@ from source_retently.run_context import Timeouts
 from unit_tests.run import CATALOG, ROOT, Run
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["source_retently.entrypoint", "pytest"])
+processes.set_forkserver_preload(["source_retently.entrypoint", "integration_tests.conftest"])
 
 
 def small_pages(rows: int) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 SHORT = 8
-"""Characters below which a secret can't be told from the words around it."""
+"""Characters below which a secret can't be distinguished from the words around it."""
 LONG = 24
 """Characters from which half a secret, on its own, counts as one."""
 
 
 def forms(secret: str) -> set[str]:
-    """The secret as it may be written: plain, escaped, percent-encoded, base64-encoded at any place of a longer text."""
+    """The secret as it may be written: plain, escaped, percent-encoded, base64-encoded anywhere in a longer text."""
     raw = secret.encode()
     written = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}
     written |= {form.replace("%", "%25") for form in written if "%" in form}

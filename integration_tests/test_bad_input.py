@@ -1,4 +1,4 @@
-"""Bad input through the command line, in real processes: an exit code, one sentence, nothing of what was in the files."""
+"""Bad input through the command line, in real processes: an exit code, one message, nothing of what was in the files."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ ANY_FILE: list[tuple[str, Any, str]] = [
     ("missing", MISSING, "does not exist"),
     ("a folder", FOLDER, "can't be read (Is a directory)"),
     ("empty", b"", NOT_JSON),
-    ("blank", b" \n\t ", NOT_JSON),
+    ("whitespace", b" \n\t ", NOT_JSON),
     ("text", SECRET.encode(), NOT_JSON),
     ("cut off", b'{"api_key": "' + SECRET.encode(), NOT_JSON),
     ("single quotes", f"{{'api_key': '{SECRET}'}}".encode(), NOT_JSON),
@@ -68,7 +68,7 @@ CONFIGS: list[tuple[str, Any, str]] = [
     ("a config in a config", {"config": {"credentials": {"api_key": SECRET}}}, "credentials is missing"),
     ("no key", {"credentials": {"auth_type": "Token"}}, "credentials.api_key is missing"),
     ("an empty key", {"api_key": ""}, "credentials.api_key is empty"),
-    ("a blank key", {"credentials": {"api_key": "  "}}, "credentials.api_key is empty"),
+    ("a key of whitespace", {"credentials": {"api_key": "  "}}, "credentials.api_key is empty"),
     ("a key that is an object", {"credentials": {"api_key": {"value": SECRET}}}, "credentials.api_key must be text"),
     ("a key that is a number", {"api_key": 12345}, "credentials.api_key must be text"),
     ("a key of two lines", {"api_key": f"{SECRET}\n{SECRET}"}, "line break"),
@@ -98,7 +98,7 @@ CATALOGS: list[tuple[str, Any, str]] = [
     ("an empty object", {}, NOT_A_CATALOG),
     ("streams as text", {"streams": SECRET}, NOT_A_CATALOG),
     ("streams of text", {"streams": [SECRET]}, NOT_A_CATALOG),
-    ("what discover says", {"type": "CATALOG", "catalog": {"streams": [STREAM]}}, NOT_A_CATALOG),
+    ("the output of discover", {"type": "CATALOG", "catalog": {"streams": [STREAM]}}, NOT_A_CATALOG),
     ("the streams of discover", {"streams": [STREAM]}, NOT_A_CATALOG),
     ("no stream", {"streams": []}, "names no stream"),
     ("streams as an object", {"streams": {"templates": TEMPLATES}}, NOT_A_CATALOG),
@@ -157,44 +157,44 @@ READS = [
 ]
 
 
-def assert_one_sentence(sentence: str, said: str) -> None:
-    assert said in sentence
-    assert sentence.endswith(".")
-    assert len(sentence) < 500
-    assert "\n" not in sentence
-    assert "Traceback" not in sentence
+def assert_one_message(message: str, part: str) -> None:
+    assert part in message
+    assert message.endswith(".")
+    assert len(message) < 500
+    assert "\n" not in message
+    assert "Traceback" not in message
 
 
 @pytest.mark.parametrize(
-    ("file", "held", "said"), [(*case[:1], *case[2:]) for case in READS], ids=[f"{a}: {b}" for a, b, *_ in READS]
+    ("file", "content", "part"), [(*case[:1], *case[2:]) for case in READS], ids=[f"{a}: {b}" for a, b, *_ in READS]
 )
-def test_read(forked: Connector, tmp_path: Path, file: str, held: Any, said: str) -> None:
-    words = command_line(tmp_path, "read", **{"config": CONFIG, "catalog": CATALOG, "state": [], file: held})
+def test_read(forked: Connector, tmp_path: Path, file: str, content: Any, part: str) -> None:
+    words = command_line(tmp_path, "read", **{"config": CONFIG, "catalog": CATALOG, "state": [], file: content})
     run = forked.run(*words, environment=NOWHERE, secrets=[SECRET, WORD])
     assert run.code == 1
     assert not run.of("RECORD")
     (error,) = run.errors
     assert error["failure_type"] == "config_error"
-    assert_one_sentence(run.error_message, said)
+    assert_one_message(run.error_message, part)
     assert run.stderr == ""
 
 
-@pytest.mark.parametrize(("held", "said"), [case[1:] for case in CONFIGS], ids=[case[0] for case in CONFIGS])
-def test_check_says_failed(forked: Connector, tmp_path: Path, held: Any, said: str) -> None:
-    run = forked.run(*command_line(tmp_path, "check", config=held), environment=NOWHERE, secrets=[SECRET, WORD])
-    if "JSON object" in said:
+@pytest.mark.parametrize(("content", "part"), [case[1:] for case in CONFIGS], ids=[case[0] for case in CONFIGS])
+def test_check_reports_failed(forked: Connector, tmp_path: Path, content: Any, part: str) -> None:
+    run = forked.run(*command_line(tmp_path, "check", config=content), environment=NOWHERE, secrets=[SECRET, WORD])
+    if "JSON object" in part:
         assert run.code == 1  # without a configuration there is nothing to check
     else:
         assert run.code == 0
         assert run.check_status == "FAILED"
-    assert_one_sentence(run.error_message, said)
+    assert_one_message(run.error_message, part)
 
 
-@pytest.mark.parametrize(("held", "said"), [case[1:] for case in CONFIGS[4:10]], ids=[case[0] for case in CONFIGS[4:10]])
-def test_discover_says_so_too(forked: Connector, tmp_path: Path, held: Any, said: str) -> None:
-    run = forked.run(*command_line(tmp_path, "discover", config=held), environment=NOWHERE, secrets=[SECRET, WORD])
+@pytest.mark.parametrize(("content", "part"), [case[1:] for case in CONFIGS[4:10]], ids=[case[0] for case in CONFIGS[4:10]])
+def test_discover_fails_with_the_same_message(forked: Connector, tmp_path: Path, content: Any, part: str) -> None:
+    run = forked.run(*command_line(tmp_path, "discover", config=content), environment=NOWHERE, secrets=[SECRET, WORD])
     assert run.code == 1
-    assert_one_sentence(run.error_message, said)
+    assert_one_message(run.error_message, part)
 
 
 LINES: list[tuple[tuple[str, ...], str]] = [
@@ -214,13 +214,13 @@ LINES: list[tuple[tuple[str, ...], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("words", "said"), LINES, ids=[" ".join(words)[:60] for words, _ in LINES])
-def test_command_lines(forked: Connector, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+@pytest.mark.parametrize(("words", "part"), LINES, ids=[" ".join(words)[:60] for words, _ in LINES])
+def test_command_lines(forked: Connector, tmp_path: Path, words: tuple[str, ...], part: str) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps(CONFIG), encoding="utf-8")
     run = forked.run(*(str(file) if word == "{file}" else word for word in words), environment=NOWHERE, secrets=[SECRET, WORD])
     assert run.code == 1
-    assert_one_sentence(run.error_message, said)
+    assert_one_message(run.error_message, part)
 
 
 @pytest.mark.parametrize(
@@ -235,10 +235,10 @@ def test_command_lines(forked: Connector, tmp_path: Path, words: tuple[str, ...]
         f"https://{'x' * 64}.example",
     ],
 )
-def test_an_address_that_will_not_do(forked: Connector, tmp_path: Path, value: str) -> None:
+def test_an_invalid_base_url(forked: Connector, tmp_path: Path, value: str) -> None:
     run = forked.run(*command_line(tmp_path, "check", config=CONFIG), environment={"RETENTLY_BASE_URL": value})
-    assert_one_sentence(run.error_message, "RETENTLY_BASE_URL")
+    assert_one_message(run.error_message, "RETENTLY_BASE_URL")
 
 
-def test_there_are_many_of_them() -> None:
+def test_there_are_at_least_80_cases() -> None:
     assert len(READS) + len(LINES) >= 80

@@ -1,4 +1,4 @@
-"""Random faults by seed, over real sockets: a sync ends complete, or fails with the right type and resumes to completeness.
+"""Random errors by seed, over real sockets: a sync ends complete, or fails with the right type and resumes to completeness.
 
 `make chaos` runs it alone and prints the figures. Waits are skipped, so that a run takes no five minutes; everything else is
 what users run.
@@ -28,7 +28,7 @@ from unit_tests.run import KEYS, Run, catalog_of, read_in_process
 RUNS = int(os.environ.get("CHAOS_RUNS", "40"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 ROWS: dict[str, Any] = {"customers": 45, "companies": 23, "feedback": 67, "outbox": 52}
-# Two cost real time, and of a score "no data" is an answer; test_faults.py tries them one by one.
+# Two cost real time, and "no data" is a valid response for a score; test_faults.py tries them one by one.
 QUICK = [*(kind for kind in PASSING if kind not in ("hang", "drip", "null")), "empty", "served"]
 
 
@@ -66,15 +66,15 @@ def churn(chance: random.Random, most: int) -> list[dict[str, Any]]:
 
 def disorder(chance: random.Random) -> dict[str, Any]:
     """Positions of the switches that play what an API may do wrong with its lists."""
-    is_honest = chance.random() < 0.5
+    is_total_exact = chance.random() < 0.5
     return {
-        "total": "exact" if is_honest else chance.choice(["more", "fewer", "zero", "capped", "swinging"]),
+        "total": "exact" if is_total_exact else chance.choice(["more", "fewer", "zero", "capped", "swinging"]),
         "total_off": chance.choice([3, 15, 40]),
         "past_end": chance.choice(["empty", "refuse", "last", "first"]),
         "echoed_page": chance.choice(["right", "one", "from_zero"]),
         "paging_in": chance.choice(["data", "top", "none"]),
         "sort": "honoured" if chance.random() < 0.8 else "ignored",
-        "ties": "changing" if is_honest and chance.random() < 0.2 else "stable",
+        "ties": "changing" if is_total_exact and chance.random() < 0.2 else "stable",
     }
 
 
@@ -89,13 +89,13 @@ def test_chaos(own: SandboxProcess) -> None:
         before = rows_of(own)
         switches = disorder(chance)
         own.do({"switch": HEALTHY | switches})
-        # A page without rows is an empty list, where no total or a wrong one says otherwise.
+        # A page without rows is an empty list, where no total or a wrong one shows otherwise.
         counts = switches["total"] == "exact" and switches["paging_in"] != "none"
         kinds = [kind for kind in QUICK if counts or kind != "empty"]
-        # Ties in changing order together with rows that go can hide a row: docs/architecture.md, "Paging", says so.
+        # Ties in changing order together with rows that go can hide a row: see docs/architecture.md, "Paging".
         coming_and_going = churn(chance, 6) if switches["ties"] == "stable" else []
         own.do({"faults": {"rate": chance.choice([0, 0.1, 0.3, 0.5]), "seed": number, "kinds": kinds}}, *coming_and_going)
-        if chance.random() < 0.4:  # and one fault that does not pass
+        if chance.random() < 0.4:  # and one error that lasts
             kind = chance.choice([*kinds, "400", "401", "409", "422", "redirect"])
             path, page = chance.choice(list(PATHS.values())), chance.choice([1, 2, 3, 4])
             own.do({"fault": kind, "path": path, "page": page, "times": 10**9})
@@ -144,7 +144,7 @@ def test_healthy_accounts(own: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize("kind", PASSING)
-def test_every_passing_fault_is_survived(own: SandboxProcess, kind: str) -> None:
+def test_every_transient_error_is_survived(own: SandboxProcess, kind: str) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": kind, "path": "feedback", "page": 3, "times": 1})
     run = sync(own)
     assert not run.errors
@@ -155,7 +155,7 @@ def test_every_passing_fault_is_survived(own: SandboxProcess, kind: str) -> None
 @pytest.mark.parametrize(
     ("kind", "failure_type"),
     [
-        ("400", FailureType.transient_error),  # past page 1 it says that the list has changed, which it has not
+        ("400", FailureType.transient_error),  # past page 1 it means that the list has changed, which it has not
         ("401", FailureType.config_error),
         ("409", FailureType.system_error),
         ("422", FailureType.system_error),
@@ -168,7 +168,7 @@ def test_every_passing_fault_is_survived(own: SandboxProcess, kind: str) -> None
         ("drip", FailureType.transient_error),
     ],
 )
-def test_every_lasting_fault_has_its_type_and_what_came_before_is_out(
+def test_every_lasting_error_has_its_type_and_earlier_pages_are_emitted(
     own: SandboxProcess, kind: str, failure_type: FailureType
 ) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": kind, "path": "feedback", "page": 3, "times": 10**9})

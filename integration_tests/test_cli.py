@@ -26,7 +26,7 @@ def test_check_and_discover(sandbox: SandboxProcess, spawned: Connector) -> None
     assert [stream["name"] for stream in catalog["streams"]] == list(SCHEMAS)
 
 
-def test_every_row_of_every_stream_once_and_fitting_its_schema(sandbox: SandboxProcess, spawned: Connector) -> None:
+def test_every_row_comes_once_and_matches_its_schema(sandbox: SandboxProcess, spawned: Connector) -> None:
     sandbox.do({"reset": True})
     run = spawned("read", sandbox)
     assert run.code == 0
@@ -53,9 +53,7 @@ def test_every_row_of_every_stream_once_and_fitting_its_schema(sandbox: SandboxP
     }
 
 
-def test_a_second_read_with_the_first_ones_state_reads_full_refresh_streams_again(
-    sandbox: SandboxProcess, spawned: Connector
-) -> None:
+def test_a_second_read_reads_full_refresh_streams_again(sandbox: SandboxProcess, spawned: Connector) -> None:
     first = spawned("read", sandbox)
     sandbox.do({"reset": True})
     second = spawned("read", sandbox, state=first.states)
@@ -67,11 +65,11 @@ def test_a_second_read_with_the_first_ones_state_reads_full_refresh_streams_agai
     requests = sandbox.stats()["requests"]
     assert requests.pop("customers") == pages(rows["customers"])
     assert set(requests.values()) == {1}
-    # An account that fits into a page of each costs little.
+    # An account with one page of each stream costs little.
     assert sum(requests.values()) + 1 < 30
 
 
-def test_it_says_how_much_there_is_and_how_far_it_has_come(sandbox: SandboxProcess, spawned: Connector) -> None:
+def test_progress_is_estimated_and_logged(sandbox: SandboxProcess, spawned: Connector) -> None:
     run = spawned("read", sandbox)
     estimates = {trace["estimate"]["name"]: trace["estimate"] for trace in run.of("TRACE") if trace["type"] == "ESTIMATE"}
     assert {name: estimate["row_estimate"] for name, estimate in estimates.items()} == {
@@ -132,7 +130,7 @@ POSITIONS: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     "positions", POSITIONS, ids=lambda positions: "-".join(f"{name}={value}" for name, value in positions.items())
 )
-def test_whichever_source_on_the_api_is_right_all_rows_come(spawned: Connector, positions: dict[str, Any]) -> None:
+def test_all_rows_come_in_every_position_of_the_switches(spawned: Connector, positions: dict[str, Any]) -> None:
     with SandboxProcess(customers=1100, companies=240, feedback=1000, outbox=2300, rate_limit=0, **positions) as own:
         run = spawned("read", own)
         assert run.code == 0
@@ -140,12 +138,12 @@ def test_whichever_source_on_the_api_is_right_all_rows_come(spawned: Connector, 
             assert len(run.keys(name)) == number, name
 
 
-def test_rows_come_and_go_while_a_sync_walks(spawned: Connector) -> None:
+def test_rows_come_and_go_during_a_sync(spawned: Connector) -> None:
     with SandboxProcess(customers=4000, companies=3000, feedback=4000, outbox=4000, rate_limit=0, survey_id="always") as own:
         kinds = ("customers", "companies", "feedback", "outbox")
         before = {kind: set(keys_in(own, kind)) for kind in kinds}
         for kind in kinds:
-            # Together they never cancel out, whichever of the pages fetched ahead is served first: no total shows that.
+            # Together they never cancel out, whichever of the prefetched pages is served first: no total shows that.
             own.do(
                 {"kind": kind, "before_page": 2, "delete": [3, 5, 7]},
                 {"kind": kind, "before_page": 3, "insert": 5, "when": 1720000000000},
@@ -183,5 +181,5 @@ def test_check_is_quick_when_the_host_hangs(sandbox: SandboxProcess, spawned: Co
         assert time.monotonic() - started < 20
 
 
-def test_the_catalog_in_the_repository_is_the_tutorials() -> None:
+def test_the_catalog_in_the_repository_has_all_streams() -> None:
     assert [stream["stream"]["name"] for stream in catalog_of()["streams"]] == list(SCHEMAS)

@@ -1,4 +1,4 @@
-"""Every row, or not COMPLETE: the connector as a process against an API that goes wrong in the ways that cost others rows."""
+"""Every row, or not COMPLETE: the connector as a process against an API with the errors that cost other connectors rows."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -70,25 +70,25 @@ def test_the_repeated_page_number_alone_means_nothing(forked: Connector, own: Sa
     assert not run.warnings
 
 
-# ---------------------------------------------------------------------------------------------------- 4, 8: totals that lie
+# ---------------------------------------------------------------------------------------------------- 4, 8: wrong totals
 
 
 @pytest.mark.parametrize("total", ["more", "fewer", "zero", "capped", "swinging"])
-def test_a_total_that_lies_is_reported_once(forked: Connector, own: SandboxProcess, total: str) -> None:
+def test_a_wrong_total_is_reported_once(forked: Connector, own: SandboxProcess, total: str) -> None:
     own.do({"switch": {"total": total, "total_off": 150}})
     run = read(forked, own, *PAGED)
     assert_complete(run, own, *PAGED)
-    told = [line for line in run.warnings if "counts" in line]
+    reported = [line for line in run.warnings if "counts" in line]
     if total != "swinging":
-        assert len(told) == len(PAGED)
-        assert all("500" in line for line in told)
+        assert len(reported) == len(PAGED)
+        assert all("500" in line for line in reported)
     assert sum(own.stats()["requests"].values()) <= len(PAGED) * 6 * 1.2 + 12
     own.do({"reset": True})
     again = read(forked, own, *PAGED, state=run.states)
     assert again.code == 0
-    told = [line.split(":")[0] for line in again.warnings if "counts" in line]
-    if total != "swinging":  # where it is told by the first sync that it meets
-        assert set(told) <= {"companies"}  # which has no state to remember it by
+    reported = [line.split(":")[0] for line in again.warnings if "counts" in line]
+    if total != "swinging":  # where the first sync that sees it reports it
+        assert set(reported) <= {"companies"}  # which has no state to keep it in
 
 
 # ----------------------------------------------------------------------------------------------------- 5: order that changes
@@ -100,8 +100,8 @@ def test_ties_in_changing_order(forked: Connector) -> None:
         run = read(forked, own, "customers")
         assert run.code == 0
         lacking = set(keys_in(own, "customers")) - set(run.keys("customers"))
-        told = [line for line in run.warnings if "records came" in line]
-        assert bool(told) == bool(lacking)
+        reported = [line for line in run.warnings if "records came" in line]
+        assert bool(reported) == bool(lacking)
         assert ("updatedDate" in run.state("customers")) == (not lacking)
         own.do({"reset": True})
         read(forked, own, "customers", state=run.states)
@@ -112,7 +112,7 @@ def test_ties_in_changing_order(forked: Connector) -> None:
 
 
 @pytest.mark.parametrize("stream", PAGED)
-def test_rows_go_and_come_between_a_kill_and_the_sync_that_resumes(forked: Connector, own: SandboxProcess, stream: str) -> None:
+def test_rows_change_between_a_kill_and_the_resumed_sync(forked: Connector, own: SandboxProcess, stream: str) -> None:
     own.do({"fault": "401", "path": stream, "page": 4})
     killed = read(forked, own, stream)
     assert killed.code == 1
@@ -128,7 +128,7 @@ def test_rows_go_and_come_between_a_kill_and_the_sync_that_resumes(forked: Conne
     assert sum(own.stats()["requests"].values()) <= 6
 
 
-def test_the_newest_rows_vanish_while_they_are_read(forked: Connector) -> None:
+def test_the_newest_rows_are_deleted_during_the_read(forked: Connector) -> None:
     with SandboxProcess(customers=3000, companies=0, feedback=0, outbox=0, rate_limit=0) as own:
         own.do({"kind": "customers", "before_page": 15, "delete": list(range(1800, 3000))})
         run = read(forked, own, "customers")
@@ -138,7 +138,7 @@ def test_the_newest_rows_vanish_while_they_are_read(forked: Connector) -> None:
 
 @pytest.mark.parametrize("state", [False, True])
 @pytest.mark.parametrize("stream", PAGED)
-def test_as_many_rows_are_made_as_deleted_twice(forked: Connector, own: SandboxProcess, stream: str, state: bool) -> None:
+def test_as_many_rows_are_inserted_as_deleted_twice(forked: Connector, own: SandboxProcess, stream: str, state: bool) -> None:
     old = [state_of(stream, {"createdDate": "2024-01-01", "sentDate": "2024-01-01"})]
     before = set(keys_in(own, stream))
     swap = {"kind": stream, "delete": list(range(30)), "insert": 30}
@@ -204,7 +204,7 @@ def test_an_api_whose_clock_is_behind(forked: Connector, own: SandboxProcess) ->
     assert again.state("customers")["updatedDate"] < hours_ago(0.9)
 
 
-def test_a_state_of_tomorrow_asks_for_nothing_in_the_future(forked: Connector, own: SandboxProcess) -> None:
+def test_a_future_cursor_requests_nothing_in_the_future(forked: Connector, own: SandboxProcess) -> None:
     state = [state_of("feedback", {"createdDate": hours_ago(-23)})]
     run = read(forked, own, "feedback", state=state)
     assert run.code == 0
@@ -268,7 +268,7 @@ def test_a_change_that_moves_another_date(forked: Connector, own: SandboxProcess
 # ------------------------------------------------------------------------------------------------------------- 15: the states
 
 
-def test_a_state_goes_out_with_each_page_whether_or_not_a_row_is_new(forked: Connector, own: SandboxProcess) -> None:
+def test_a_state_follows_each_page_with_or_without_new_rows(forked: Connector, own: SandboxProcess) -> None:
     first = read(forked, own, "customers")
     again = read(forked, own, "customers", state=first.states)
     assert not again.records("customers")
@@ -290,9 +290,7 @@ def of_sync(sync_id: Any, *streams: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("sync_id", [None, 0, 1, 2, 77])
-def test_what_an_earlier_attempt_has_finished_is_not_emitted_again(
-    forked: Connector, sandbox: SandboxProcess, sync_id: Any
-) -> None:
+def test_streams_of_an_earlier_attempt_are_not_emitted_again(forked: Connector, sandbox: SandboxProcess, sync_id: Any) -> None:
     catalog = of_sync(sync_id)
     first = forked("read", sandbox, catalog=catalog)
     assert first.code == 0
@@ -314,11 +312,11 @@ def test_a_finished_parent_is_still_listed_for_its_details(forked: Connector, sa
     assert len(second.records("template_details")) == len(first.records("templates"))
 
 
-# ----------------------------------------------------------------------------------------- limits, weight, what the log says
+# ----------------------------------------------------------------------------------------- limits, weight, the log
 
 
 @pytest.mark.parametrize("limits", ["any", "round"])
-def test_the_last_line_states_how_far_it_came(forked: Connector, own: SandboxProcess, limits: str) -> None:
+def test_the_last_log_line_counts_the_records(forked: Connector, own: SandboxProcess, limits: str) -> None:
     own.do({"switch": {"limits": limits}})
     run = read(forked, own, *PAGED)
     assert_complete(run, own, *PAGED)

@@ -64,7 +64,7 @@ def container(own: SandboxProcess, folder: Path) -> Container:
     return run
 
 
-def test_it_says_what_the_platform_reads() -> None:
+def test_the_image_has_what_the_platform_reads() -> None:
     (image,) = json.loads(engine("image", "inspect", IMAGE).stdout)
     config = image["Config"]
     environment = dict(variable.split("=", 1) for variable in config["Env"])
@@ -75,7 +75,7 @@ def test_it_says_what_the_platform_reads() -> None:
     assert config["Labels"]["io.airbyte.name"] == "airbyte/source-retently"
 
 
-def test_it_holds_what_the_connector_needs_and_no_more() -> None:
+def test_the_image_contains_only_what_the_connector_needs() -> None:
     listing = engine("run", "--rm", "--entrypoint", "find", IMAGE, "/airbyte", "-name", "*.py").stdout.splitlines()
     ours = [path.removeprefix("/airbyte/integration_code/") for path in listing if "/integration_code/" in path]
     assert {path.split("/")[0] for path in ours} == {"main.py", "source_retently"}
@@ -115,11 +115,11 @@ def test_read_and_read_again_with_its_state(container: Container, own: SandboxPr
     assert len(second.records("campaigns")) == len(CAMPAIGNS)
 
 
-def test_a_failed_read_says_so_in_its_exit_code(container: Container, own: SandboxProcess) -> None:
+def test_a_failed_read_exits_with_1(container: Container, own: SandboxProcess) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": "401", "path": "templates"})
     run = container("read", "--config", "/secrets/config.json", "--catalog", "/secrets/catalog.json")
     assert run.code == 1
-    assert "does not accept the API key" in run.error_message
+    assert "does not accept the API key" in run.errors[0]["message"]
 
 
 def test_the_form_that_kubernetes_uses(container: Container, folder: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_form_that_kubernetes_uses(container: Container, folder: Path) -> No
     assert len(run.records("feedback")) == 2300
 
 
-def test_it_ends_when_it_is_told_to(own: SandboxProcess, folder: Path) -> None:
+def test_it_ends_when_it_is_stopped(own: SandboxProcess, folder: Path) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": "hang", "path": "feedback", "page": 2, "times": 99})
     variables = [word for name, value in own.environment.items() for word in ("--env", f"{name}={value}")]
     words = ["read", "--config", "/secrets/config.json", "--catalog", "/secrets/catalog.json"]

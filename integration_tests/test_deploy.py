@@ -1,4 +1,4 @@
-"""The snippets of docs/deploy.md run as they stand there."""
+"""The snippets of docs/deploy.md run as they are."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The table of answers, one by one, over real sockets, in real processes, with the log at its most talkative.
+"""The table of errors, one by one, over real sockets, in real processes, with the log at its most verbose.
 
 The sandbox repeats the key in its errors, as servers have been seen to do; `call` searches all output for it.
 """
@@ -22,7 +22,7 @@ SHORT = Timeouts(connect=2, read=0.6, response=0.8, retry=0.3, rate_limit=0.3)
 CONFIG_ERROR, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 
 TABLE: list[tuple[str, str, str]] = [
-    # fault, failure type, what the sentence says (the user's page has the same list)
+    # fault, failure type, part of the message (the user's page has the same list)
     ("400", SYSTEM, "refused the request for templates as malformed (HTTP 400)"),
     ("401", CONFIG_ERROR, "does not accept the API key (HTTP 401)"),
     ("403", CONFIG_ERROR, "no permission for the request for templates (HTTP 403)"),
@@ -62,36 +62,38 @@ def order(own: SandboxProcess, fault: str, **where: Any) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": fault, "times": 10**9, **where})
 
 
-def assert_told(run: Run, failure_type: str, said: str) -> None:
+def assert_failed(run: Run, failure_type: str, part: str) -> None:
     assert run.code == 1
     assert run.stderr == ""
     assert {error["failure_type"] for error in run.errors} == {failure_type}
-    sentence = run.errors[0]["message"]
-    assert said in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
+    message = run.errors[0]["message"]
+    assert part in message
+    assert message.endswith(".")
+    assert "\n" not in message
 
 
-@pytest.mark.parametrize(("fault", "failure_type", "said"), TABLE, ids=[fault for fault, *_ in TABLE])
-def test_a_lasting_fault_fails_its_stream_and_no_other(
-    forked: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str
+@pytest.mark.parametrize(("fault", "failure_type", "part"), TABLE, ids=[fault for fault, *_ in TABLE])
+def test_a_lasting_error_fails_only_its_stream(
+    forked: Connector, own: SandboxProcess, fault: str, failure_type: str, part: str
 ) -> None:
     order(own, fault, path="templates")
     catalog = catalog_of("campaigns", "templates", "feedback")
     run = forked("read", own, config=BUSY, catalog=catalog, timeouts=SHORT, waits=False, options=("--debug",))
-    assert_told(run, failure_type, said)
+    assert_failed(run, failure_type, part)
     assert not run.records("templates")
     assert len(run.records("feedback")) == 60
     assert len(run.records("campaigns")) == len(CAMPAIGNS)
 
 
-@pytest.mark.parametrize(("fault", "failure_type", "said"), TABLE, ids=[fault for fault, *_ in TABLE])
-def test_check_says_the_same(forked: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
+@pytest.mark.parametrize(("fault", "failure_type", "part"), TABLE, ids=[fault for fault, *_ in TABLE])
+def test_check_reports_the_same_message(
+    forked: Connector, own: SandboxProcess, fault: str, failure_type: str, part: str
+) -> None:
     order(own, fault)
     run = forked("check", own, config=BUSY, timeouts=SHORT, waits=False, options=("--debug",))
     assert run.code == 0
     assert run.check_status == "FAILED"
-    assert said.replace("templates", "customers") in run.error_message.replace(" (page 1)", "")
+    assert part.replace("templates", "customers") in run.error_message.replace(" (page 1)", "")
 
 
 @pytest.mark.parametrize("fault", ["403", "404"])
@@ -99,14 +101,14 @@ def test_a_plan_that_includes_nothing_fails(forked: Connector, own: SandboxProce
     order(own, fault)
     lacking = ("trend_groups", "trends", "suppressed_emails", "suppressed_domains", "account")
     run = forked("read", own, timeouts=SHORT, catalog=catalog_of(*lacking))
-    assert_told(run, CONFIG_ERROR, "Retently refused every stream of the connection")
+    assert_failed(run, CONFIG_ERROR, "Retently refused every stream of the connection")
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_passing_fault_on_any_stream_page_and_try_is_survived(forked: Connector, own: SandboxProcess, fault: str) -> None:
+def test_a_transient_error_on_any_stream_page_and_try_is_survived(forked: Connector, own: SandboxProcess, fault: str) -> None:
     """Each stream fails on its first try and on its second, and the long ones on their third page, too."""
     tries = 1 if fault in ("hang", "drip") else 2  # these two take their time
-    # Of a score "no data" is an answer.
+    # "No data" is a valid response for a score.
     paths = [path for path in PATHS.values() if fault != "null" or not path.endswith("/score")]
     own.do({"faults": {"rate": 0}}, *({"fault": fault, "path": path, "times": tries} for path in paths))
     own.do(*({"fault": fault, "path": path, "page": 3} for path in ("customers", "feedback", "outbox")))
@@ -118,11 +120,11 @@ def test_a_passing_fault_on_any_stream_page_and_try_is_survived(forked: Connecto
         assert len(run.keys(name)) == rows
 
 
-def test_a_key_that_is_withdrawn_in_the_middle(forked: Connector, own: SandboxProcess) -> None:
+def test_a_key_that_is_withdrawn_during_the_read(forked: Connector, own: SandboxProcess) -> None:
     order(own, "401", after=2)
     config = {**own.config, **small_pages(10)}
     run = forked("read", own, config=config, catalog=catalog_of("feedback"), options=("--debug",))
-    assert_told(run, CONFIG_ERROR, "does not accept the API key (HTTP 401)")
+    assert_failed(run, CONFIG_ERROR, "does not accept the API key (HTTP 401)")
     delivered = set(run.keys("feedback"))
     assert len(delivered) == 18  # pages overlap by a row or two
     own.do({"faults": {"rate": 0}})
@@ -132,7 +134,7 @@ def test_a_key_that_is_withdrawn_in_the_middle(forked: Connector, own: SandboxPr
     assert len(delivered & rest) <= 2  # rows of the same date as the last one
 
 
-def test_an_access_token_that_is_withdrawn_in_the_middle_is_replaced(forked: Connector, own: SandboxProcess) -> None:
+def test_an_access_token_withdrawn_during_the_read_is_replaced(forked: Connector, own: SandboxProcess) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": "401", "path": "feedback", "page": 3})
     run = forked("read", own, config={"credentials": CLIENT, **small_pages(10)}, catalog=catalog_of("feedback"))
     assert run.code == 0
@@ -142,7 +144,7 @@ def test_an_access_token_that_is_withdrawn_in_the_middle_is_replaced(forked: Con
 def test_an_access_token_that_is_never_accepted(forked: Connector, own: SandboxProcess) -> None:
     order(own, "401", path="feedback")
     run = forked("read", own, config={"credentials": CLIENT}, catalog=catalog_of("feedback"), options=("--debug",))
-    assert_told(run, CONFIG_ERROR, "does not accept the OAuth access token (HTTP 401)")
+    assert_failed(run, CONFIG_ERROR, "does not accept the OAuth access token (HTTP 401)")
 
 
 TOKEN_TABLE = [
@@ -160,17 +162,17 @@ TOKEN_TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "failure_type", "said"), TOKEN_TABLE, ids=[fault for fault, *_ in TOKEN_TABLE])
-def test_the_token_endpoint(forked: Connector, own: SandboxProcess, fault: str, failure_type: str, said: str) -> None:
+@pytest.mark.parametrize(("fault", "failure_type", "part"), TOKEN_TABLE, ids=[fault for fault, *_ in TOKEN_TABLE])
+def test_the_token_endpoint(forked: Connector, own: SandboxProcess, fault: str, failure_type: str, part: str) -> None:
     order(own, fault, path="oauth/token")
     config = {"credentials": CLIENT}
     run = forked("read", own, config=config, catalog=catalog_of("campaigns"), timeouts=SHORT, waits=False, options=("--debug",))
-    assert_told(run, failure_type, said)
+    assert_failed(run, failure_type, part)
     assert forked("check", own, config=config, timeouts=SHORT).error_message == run.errors[0]["message"]
 
 
 @pytest.mark.parametrize("token", ["two\\nlines", "café", "tab\\tbed", "", "{}"])
-def test_an_access_token_that_fits_no_header(forked: Connector, own: SandboxProcess, token: str) -> None:
+def test_an_access_token_that_is_not_valid_in_a_header(forked: Connector, own: SandboxProcess, token: str) -> None:
     body = f'{{"access_token": "{token}", "expires_in": 600}}' if token != "{}" else '{"access_token": {}}'
     order(own, "body", path="oauth/token", text=body)
     run = forked("check", own, config={"credentials": CLIENT}, timeouts=SHORT, options=("--debug",), secrets=("two\nlines",))

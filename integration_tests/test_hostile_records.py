@@ -1,4 +1,4 @@
-"""Records as nobody should send them: each ends in a valid line or in a warning, never in a crash or an endless loop."""
+"""Invalid records: each becomes a valid line or a warning, never a crash or an endless loop."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from integration_tests.conftest import Connector
 from sandbox.process import PATHS, SandboxProcess
 from unit_tests.run import KEYS, Run, catalog_of
 
-ANSWER = '{"message": "Success.", "code": 200, "data": {"total": 2, "pages": 1, "responses": [%s]}}'
+RESPONSE = '{"message": "Success.", "code": 200, "data": {"total": 2, "pages": 1, "responses": [%s]}}'
 GOOD = '{"id": "good", "createdDate": "2024-01-01T00:00:00.000Z", "score": 9}'
 DEEP = 150_000
 
@@ -105,7 +105,7 @@ def test_a_hostile_record_costs_itself_at_most(
     forked: Connector, own: SandboxProcess, row: str, arrives: dict[str, Any]
 ) -> None:
     started = time.monotonic()
-    run = read(forked, own, ANSWER % f"{row}, {GOOD}")
+    run = read(forked, own, RESPONSE % f"{row}, {GOOD}")
     assert time.monotonic() - started < 20
     assert run.code == 0, run.error_message
     assert run.stderr == ""
@@ -138,7 +138,7 @@ def test_removed_nuls_are_counted_in_one_warning_a_stream(forked: Connector) -> 
         assert "\\u0000" not in run.output
 
 
-def test_nuls_of_a_list_that_is_only_asked_for_details_are_counted_too(forked: Connector, own: SandboxProcess) -> None:
+def test_nuls_of_a_parent_stream_are_counted_too(forked: Connector, own: SandboxProcess) -> None:
     text = r'{"code": 200, "templates": [{"id": "t", "name": "a\u0000b"}]}'
     own.do({"faults": {"rate": 0}}, {"fault": "body", "path": "templates", "text": text})
     run = forked("read", own, catalog=catalog_of("template_details"))
@@ -150,7 +150,7 @@ NO_ROWS = ["1", "null", '"text"', "[]", "true", "[[{}]]", "1e400"]
 
 @pytest.mark.parametrize("row", NO_ROWS)
 def test_what_is_no_object_is_left_out_with_a_warning(forked: Connector, own: SandboxProcess, row: str) -> None:
-    run = read(forked, own, ANSWER % f"{row}, {GOOD}")
+    run = read(forked, own, RESPONSE % f"{row}, {GOOD}")
     assert run.code == 0
     assert run.keys("feedback") == ["good"]
     assert any("a row should be an object" in line for line in run.warnings)
@@ -159,7 +159,7 @@ def test_what_is_no_object_is_left_out_with_a_warning(forked: Connector, own: Sa
 @pytest.mark.parametrize(
     "numbers", ['"total": 2, "pages": 1, ', '"total": -1, "pages": -5, ', '"total": "2", ', '"total": 1e18, ', ""]
 )
-def test_a_list_of_nothing_but_garbage_comes_to_an_end(forked: Connector, own: SandboxProcess, numbers: str) -> None:
+def test_a_list_of_invalid_rows_ends(forked: Connector, own: SandboxProcess, numbers: str) -> None:
     body = '{"code": 200, "data": {' + numbers + '"responses": [1, 2, [3], null]}}'
     own.do({"faults": {"rate": 0}}, {"fault": "body", "path": "feedback", "text": body, "times": 10**9})
     run = forked("read", own, catalog=catalog_of("feedback"))
@@ -167,7 +167,7 @@ def test_a_list_of_nothing_but_garbage_comes_to_an_end(forked: Connector, own: S
     assert not run.records("feedback")
 
 
-def test_a_page_of_garbage_does_not_end_the_list(forked: Connector) -> None:
+def test_a_page_of_invalid_rows_does_not_end_the_list(forked: Connector) -> None:
     with SandboxProcess(customers=0, companies=0, feedback=2500, outbox=0, rate_limit=0) as large:
         body = '{"code": 200, "data": {"total": 2500, "pages": 3, "responses": [1, 2, 3]}}'
         large.do({"fault": "body", "path": "feedback", "page": 1, "text": body})

@@ -23,7 +23,7 @@ from unit_tests.run import ROOT, catalog_of
 PAGE = 100
 KILLS = int(os.environ.get("KILLS", "15"))
 FINISHED = {"__ab_full_refresh_sync_complete": True}
-"""What the CDK says when a full refresh is done; handed back it means "start again", so no piece follows it here."""
+"""The CDK's state when a full refresh is done; handed back it means "start again", so no piece follows it here."""
 
 
 def start(sandbox: SandboxProcess, words: list[str], *before: str) -> "subprocess.Popen[str]":
@@ -101,7 +101,7 @@ def slow_read(sandbox: SandboxProcess, folder: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_sigterm_ends_it_at_once_and_what_was_finished_is_out(own: SandboxProcess, tmp_path: Path) -> None:
+def test_sigterm_ends_it_at_once_after_the_finished_page(own: SandboxProcess, tmp_path: Path) -> None:
     process = slow_read(own, tmp_path)
     assert process.stdout is not None
     lines = []
@@ -145,7 +145,7 @@ def big_read(sandbox: SandboxProcess, folder: Path, *before: str) -> "subprocess
     return start(sandbox, command_line(folder, "read", config=config, catalog=catalog), *before)
 
 
-def test_sigterm_at_any_moment_leaves_no_row_twice_and_no_torn_line_but_the_last(own: SandboxProcess, tmp_path: Path) -> None:
+def test_sigterm_doubles_no_row_and_cuts_off_only_the_last_line(own: SandboxProcess, tmp_path: Path) -> None:
     chance = random.Random(4)
     ended = Counter[int]()
     for _ in range(KILLS):

@@ -1,4 +1,4 @@
-"""The search for secrets finds them: else an empty result would say nothing."""
+"""The search for secrets finds them: else an empty result would prove nothing."""
 
 import base64
 import json

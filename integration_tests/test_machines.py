@@ -36,7 +36,7 @@ def test_stdout_is_utf_8_in_any_locale(spawned: Connector, sandbox: SandboxProce
 
 
 @pytest.mark.parametrize("file", ["config", "catalog", "state", "missing"])
-def test_text_that_no_encoding_has_ends_as_a_message(
+def test_text_that_cannot_be_encoded_gets_a_message(
     spawned: Connector, sandbox: SandboxProcess, tmp_path: Path, file: str
 ) -> None:
     odd = "\ud800\udfff\udce9"
@@ -54,9 +54,7 @@ def test_text_that_no_encoding_has_ends_as_a_message(
 
 
 @pytest.mark.parametrize("stdout", ["/dev/full", None], ids=["full", "closed"])
-def test_a_stdout_that_takes_nothing_fails_without_a_row_on_stderr(
-    sandbox: SandboxProcess, tmp_path: Path, stdout: str | None
-) -> None:
+def test_an_unwritable_stdout_fails_without_rows_on_stderr(sandbox: SandboxProcess, tmp_path: Path, stdout: str | None) -> None:
     words = command_line(tmp_path, "read", config=sandbox.config, catalog=catalog_of("feedback"))
     command = shlex.join([sys.executable, "main.py", *words])
     ended = subprocess.run(
@@ -81,7 +79,7 @@ WAYS_IN: list[tuple[str, ...]] = [
 
 
 @pytest.mark.parametrize("program", WAYS_IN, ids=" ".join)
-def test_every_way_in_is_the_connector(tmp_path: Path, sandbox: SandboxProcess, program: tuple[str, ...]) -> None:
+def test_every_entry_point_is_the_connector(tmp_path: Path, sandbox: SandboxProcess, program: tuple[str, ...]) -> None:
     spawned = Connector(tmp_path, "spawned", program)
     run = spawned("read", sandbox, catalog=catalog_of("campaigns"))
     assert run.code == 0
@@ -91,7 +89,7 @@ def test_every_way_in_is_the_connector(tmp_path: Path, sandbox: SandboxProcess, 
 
 
 @pytest.mark.parametrize("command", ["check", "discover", "read"])
-def test_a_machine_without_a_temporary_folder_is_told_so(tmp_path: Path, sandbox: SandboxProcess, command: str) -> None:
+def test_a_missing_temporary_folder_gets_a_message(tmp_path: Path, sandbox: SandboxProcess, command: str) -> None:
     # Root may write anywhere; but no process can write a file beyond this limit, and Python tries whether it can.
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"
     program = ("-c", f"{limit}; from source_retently.run import run; run()")

@@ -68,7 +68,7 @@ def landed(folder: Path) -> dict[str, list[str]]:
 
 
 def canonical(rows: list[Any]) -> list[str]:
-    """Rows as texts, which tell `true` and 1 apart."""
+    """Rows as texts, in which `true` and 1 differ."""
     return [json.dumps(row, sort_keys=True) for row in rows]
 
 

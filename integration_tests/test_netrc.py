@@ -1,4 +1,4 @@
-"""A .netrc with an entry for the host: curl's and git's credentials are none of the API's business."""
+"""A .netrc with an entry for the host: curl's and git's credentials are not for the API."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SHORT = Timeouts(connect=3, read=3, response=3, retry=0.2, rate_limit=0.2)
 
 
 class Api(ThreadingHTTPServer):
-    """Answers the token endpoint and one score, the score after a redirect; remembers each `Authorization` header."""
+    """Serves the token endpoint and one score, the score after a redirect; remembers each `Authorization` header."""
 
     seen: list[tuple[str, str | None]]
 
@@ -65,12 +65,12 @@ def api() -> Iterator[Api]:
         api.shutdown()
 
 
-@pytest.mark.parametrize("place", [".netrc", "_netrc", "NETRC"])
+@pytest.mark.parametrize("name", [".netrc", "_netrc", "NETRC"])
 @pytest.mark.parametrize("kind", ["key", "oauth"])
-def test_its_credentials_never_travel(forked: Connector, api: Api, tmp_path: Path, kind: str, place: str) -> None:
+def test_its_credentials_are_never_sent(forked: Connector, api: Api, tmp_path: Path, kind: str, name: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    file = home / place
+    file = home / name
     file.write_text(f"machine 127.0.0.1 login me password {PASSWORD}\ndefault login me password {PASSWORD}\n", encoding="utf-8")
     file.chmod(0o600)
     config = {"api_key": KEY} if kind == "key" else {"credentials": CLIENT}
@@ -78,7 +78,7 @@ def test_its_credentials_never_travel(forked: Connector, api: Api, tmp_path: Pat
     environment = {
         "HOME": str(home),
         "RETENTLY_BASE_URL": f"http://127.0.0.1:{api.server_port}",
-        **({"NETRC": str(file)} if place == "NETRC" else {}),
+        **({"NETRC": str(file)} if name == "NETRC" else {}),
     }
     run = forked.run(*words, environment=environment, secrets=[PASSWORD, KEY], timeouts=SHORT)
     token = [("/api/oauth/token", None)] if kind == "oauth" else []

@@ -1,4 +1,4 @@
-"""What stands between the connector and the API: real proxies, real TLS, names that don't resolve, redirects."""
+"""Between the connector and the API: real proxies, real TLS, names that don't resolve, redirects."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ from unit_tests.run import catalog_of
 SHORT = Timeouts(connect=3, read=3, response=3, retry=0.2, rate_limit=0.2)
 PROXY_PASSWORD = "pr0xy-pass/word%of=the-test"
 NOWHERE = ["https://retently.invalid", "http://127.0.0.1:9", "https://[::1]:9"]
-KEY = "k3y-that-travels-through-a-proxy"
+KEY = "k3y-that-goes-through-a-proxy"
 ROWS: dict[str, Any] = {"customers": 20, "companies": 5, "feedback": 30, "outbox": 10, "rate_limit": 0, "api_key": KEY}
 
 
@@ -47,7 +47,7 @@ def certificate(authority: trustme.CA, work: Path, name: str, until: datetime | 
 
 @pytest.fixture(scope="module")
 def secure(authority: trustme.CA, bundle: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    """A sandbox that speaks TLS, with a certificate for localhost."""
+    """A sandbox with TLS and a certificate for localhost."""
     pem = certificate(authority, tmp_path_factory.mktemp("server"), "localhost")
     with SandboxProcess(authority=bundle, certificate=pem, **ROWS) as secure:
         yield secure
@@ -68,7 +68,7 @@ class Proxy:
         self.address = f"127.0.0.1:{(work / 'port').read_text().strip()}"
 
     def passed(self) -> str:
-        """What it says it has let through."""
+        """Its log of connections."""
         time.sleep(0.2)  # it writes after the connection has ended
         return self._log.read_text(encoding="utf-8")
 
@@ -133,13 +133,13 @@ def test_a_proxy_that_is_not_there(forked: Connector, secure: SandboxProcess) ->
 @pytest.mark.parametrize(
     "address", ["http://", "socks5://127.0.0.1:9", "ftp://127.0.0.1:9", "http://[x", "http://user:pass@x:port"]
 )
-def test_a_proxy_that_can_be_none(forked: Connector, secure: SandboxProcess, address: str) -> None:
+def test_an_invalid_proxy_url(forked: Connector, secure: SandboxProcess, address: str) -> None:
     run = forked("check", secure, environment={"HTTPS_PROXY": address}, timeouts=SHORT, secrets=("user:pass",))
     assert run.error_message.startswith("HTTPS_PROXY is not a valid proxy URL")
 
 
 @pytest.mark.parametrize("path", ["/nowhere.pem", "/etc/hostname", "/dev/null"])
-def test_certificates_that_are_none(forked: Connector, secure: SandboxProcess, path: str) -> None:
+def test_an_invalid_file_of_certificates(forked: Connector, secure: SandboxProcess, path: str) -> None:
     for command in ("check", "read"):
         run = forked(command, secure, environment={"REQUESTS_CA_BUNDLE": path}, timeouts=SHORT)
         assert run.error_message == "REQUESTS_CA_BUNDLE names no file of certificates: correct it, or unset it."
@@ -155,9 +155,9 @@ def assert_untrusted(forked: Connector, sandbox: SandboxProcess, environment: di
     before = sandbox.stats()["requests"]
     for command in ("check", "read"):
         run = forked(command, sandbox, environment=environment, timeouts=SHORT, options=("--debug",), catalog=catalog_of("nps"))
-        sentence = run.errors[0]["message"] if run.errors else run.error_message
-        assert sentence.startswith("No trusted TLS connection to localhost")
-        assert "REQUESTS_CA_BUNDLE" in sentence
+        message = run.errors[0]["message"] if run.errors else run.error_message
+        assert message.startswith("No trusted TLS connection to localhost")
+        assert "REQUESTS_CA_BUNDLE" in message
         assert run.code == (1 if command == "read" else 0)
     assert sandbox.stats()["requests"] == before  # the key never left
 

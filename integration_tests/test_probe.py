@@ -1,4 +1,4 @@
-"""The probe names the sandbox's switches, whichever way they stand, and says nothing of anybody's data."""
+"""The probe names the position of each of the sandbox's switches, and shows nobody's data."""
 
 import json
 import random
@@ -48,7 +48,7 @@ def findings(own: SandboxProcess, **positions: Any) -> dict[str, str]:
 
 
 def assert_named(found: dict[str, str], positions: dict[str, Any]) -> None:
-    """Every switch that can be told is told rightly; of the others it is said that they can't be."""
+    """Every switch that can be observed is named correctly; the others are reported as undecided."""
     hidden = {*NOT_ASKED, *(["unsurveyed"] if positions["metrics"] == "all" else [])}
     hidden |= {"bounds", "bounds at the end"} if positions["dates"] == "ignored" else set()
     hidden |= {"total", "echoed_page"} if positions["paging_in"] == "none" else set()
@@ -56,8 +56,8 @@ def assert_named(found: dict[str, str], positions: dict[str, Any]) -> None:
         if name in hidden:
             assert found[name] == UNDECIDED, name
         elif name != "metrics":
-            told = "fewer" if position == "capped" else str(position)  # which of the two it is takes a larger account
-            assert found[name].split(" (")[0] == told, name
+            expected = "fewer" if position == "capped" else str(position)  # which of the two it is takes a larger account
+            assert found[name].split(" (")[0] == expected, name
 
 
 @pytest.mark.parametrize(("name", "position"), [(name, position) for name, all_of in POSITIONS.items() for position in all_of])
@@ -73,7 +73,7 @@ def test_all_switches_by_chance(own: SandboxProcess, seed: int) -> None:
     assert_named(findings(own, **positions), positions)
 
 
-def test_it_asks_the_score_of_every_metric_that_a_campaign_names(own: SandboxProcess) -> None:
+def test_the_score_of_every_campaigns_metric_is_requested(own: SandboxProcess) -> None:
     found = findings(own)
     assert {
         name.removeprefix("score of "): answer for name, answer in found.items() if name.startswith("score of ")
@@ -85,7 +85,7 @@ def test_it_asks_the_score_of_every_metric_that_a_campaign_names(own: SandboxPro
     assert findings(own, metrics="nps", unsurveyed="null")["score of EMOJI"] == "no data"
 
 
-def test_metrics_that_are_no_names_and_too_many_of_them_cost_no_request(own: SandboxProcess) -> None:
+def test_invalid_or_too_many_metrics_cost_no_request(own: SandboxProcess) -> None:
     odd = [{"id": "1", "metric": metric} for metric in (None, 5, {"a": 1}, "", "../customers", "a@b.example")]
     named = [{"metric": name} for name in NAMES]
     own.do({"fault": "body", "path": "campaigns", "text": json.dumps({"campaigns": odd})})
@@ -95,7 +95,7 @@ def test_metrics_that_are_no_names_and_too_many_of_them_cost_no_request(own: San
     assert {name for name in found if name.startswith("score of ")} == {f"score of {name}" for name in NAMES[:20]}
 
 
-def test_an_empty_account_leaves_questions_open_and_none_is_answered_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_account_leaves_questions_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
     with SandboxProcess(customers=0, companies=0, feedback=0, outbox=0, rate_limit=0) as empty:
         monkeypatch.setenv(BASE_URL_VARIABLE, empty.url)
         report = examine(empty.config)
@@ -107,7 +107,7 @@ def test_an_empty_account_leaves_questions_open_and_none_is_answered_wrongly(mon
         assert report["streams"]["feedback"] == {"rows": 0, "fields": []}
 
 
-def test_it_says_which_fields_came_beside_the_schema(own: SandboxProcess) -> None:
+def test_fields_that_do_not_match_the_schema_are_reported(own: SandboxProcess) -> None:
     own.do({"switch": {name: DEFAULTS[name] for name in POSITIONS}})
     own.do({"kind": "feedback", "change": 1, "values": {"score": "many", "brandNew": {"a@b.example": 1}}})
     fields_of_feedback = {field["path"]: field for field in examine(own.config)["streams"]["feedback"]["fields"]}
@@ -136,15 +136,15 @@ def test_the_command_writes_a_report_without_anybodys_data(own: SandboxProcess, 
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"api_key": "wrong-key"}, "does not accept the API key"),
         ({}, "credentials is missing"),
         ({"credentials": {"client_id": "a", "client_secret": "b", "refresh_token": "c"}}, "takes an API key"),
     ],
 )
-def test_a_bad_configuration_gets_its_sentence(own: SandboxProcess, tmp_path: Path, config: Any, said: str) -> None:
+def test_a_bad_configuration_gets_its_message(own: SandboxProcess, tmp_path: Path, config: Any, message: str) -> None:
     ended = probe(own, config, tmp_path)
     assert ended.returncode == 1
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr

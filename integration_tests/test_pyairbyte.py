@@ -45,12 +45,12 @@ def in_the_api(sandbox: SandboxProcess) -> dict[str, set[tuple[Any, ...]]]:
 
 
 def rows_in(output: str) -> dict[str, int]:
-    """What the program says is in DuckDB, by stream."""
+    """How many rows are in DuckDB, as the program prints it, by stream."""
     return {stream: held for stream, (_, held) in _table(output).items()}
 
 
 def rows_read(output: str) -> int:
-    """How many rows the program says it read."""
+    """How many rows the program read, as it prints it."""
     return sum(read for read, _ in _table(output).values())
 
 
@@ -122,7 +122,7 @@ ABOUT_STREAMS, LIMITATIONS = PAGE.read_text(encoding="utf-8").split("## Limitati
 
 
 def assert_the_queries_of_the_docs_run(work: Path) -> None:
-    """Each has an answer, on the tables as they land; the one about doubled keys has none while there are none."""
+    """Each has a result, on the tables as they land; the one about doubled keys has none while there are none."""
     queries = queries_in(ABOUT_STREAMS)
     assert queries
     with duckdb.connect(str(work / "retently.duckdb")) as connection:

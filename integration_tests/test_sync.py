@@ -1,4 +1,4 @@
-"""`make sync` and `make demo` as a person starts them: which file each fills, what the table says, how failures are told."""
+"""`make sync` and `make demo` as a person starts them: which file each fills, the table, the messages of failures."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def rows_of(file: Path, stream: str = "customers") -> int:
 
 
 def table(ended: ENDED) -> dict[str, tuple[str, int, str]]:
-    """What the table says, by stream: read now, in the file, skipped."""
+    """The table, by stream: read now, in the file, skipped."""
     lines = re.findall(r"^(\w+) +([\d,]+|-) +([\d,]+)(?: +(.+?))?$", ended.stdout, re.MULTILINE)
     return {stream: (now, int(held.replace(",", "")), why) for stream, now, held, why in lines}
 
@@ -102,12 +102,12 @@ def test_a_file_of_another_account_is_left_as_it_is(sync: Sync) -> None:
         filled = FILE.read_bytes()
         assert "another account" in message(sync(second))
         assert "another account" in message(sync(second, "--full"))
-        # The same host and another key: the account's id tells.
+        # The same host and another key: the account's id shows it.
         body = json.dumps({"message": "Success.", "code": 200, "data": {"account": {"id": "another"}, "plan": {}}})
         first.do({"fault": "body", "text": body, "path": "ping", "times": 9})
         assert "another account" in message(sync(first, config=oauth_of(first)))
         assert FILE.read_bytes() == filled
-        # Where the user says that it is the same account, its new key is remembered.
+        # With --same-account, the new key is stored.
         assert sync(first, "--same-account", config=oauth_of(first)).returncode == 0
         assert sync(first, config=oauth_of(first)).returncode == 0
 
@@ -120,7 +120,7 @@ def test_a_new_key_of_the_same_account_goes_on(sync: Sync) -> None:
         assert "incremental" in ended.stderr
 
 
-def test_where_the_account_has_no_id_a_new_key_needs_a_word(sync: Sync) -> None:
+def test_without_an_account_id_a_new_key_needs_same_account(sync: Sync) -> None:
     with SandboxProcess(**SMALL, ping="absent") as account:
         assert sync(account).returncode == 0
         assert "SAME_ACCOUNT=1" in message(sync(account, config=oauth_of(account)))
@@ -144,12 +144,12 @@ def test_a_file_that_something_else_has_filled_is_left_as_it_is(sync: Sync) -> N
         assert FILE.read_text(encoding="utf-8") == "no database"
 
 
-# ------------------------------------------------------------------------------------------------- how failures are told
+# ------------------------------------------------------------------------------------------------- messages of failures
 
 
 def test_a_broken_configuration_is_one_message(sync: Sync) -> None:
     assert "config.json does not exist" in message(sync(None))
-    for broken, told in {
+    for broken, part in {
         '{"api_key": }': "config.json is not JSON",
         "[]": "must contain a JSON object",
         '{"api_key": ""}': "is empty",
@@ -158,14 +158,14 @@ def test_a_broken_configuration_is_one_message(sync: Sync) -> None:
     }.items():
         Path("secrets/config.json").write_text(broken, encoding="utf-8")
         ended = sync(None)
-        assert told in message(ended)
+        assert part in message(ended)
         assert len(ended.stderr.splitlines()) == 1
     Path("secrets/config.json").write_text('{"api_key": "k"}', encoding="utf-8")
     assert "start_date is not a date" in message(sync(None, "--start", "yesterday"))
     assert not FILE.exists()
 
 
-def test_a_wrong_key_and_a_failed_stream_are_told_in_the_connectors_words(sync: Sync) -> None:
+def test_failures_show_the_connectors_messages(sync: Sync) -> None:
     with SandboxProcess(**SMALL) as account:
         wrong = {"credentials": {"auth_type": "Token", "api_key": "wrong"}}
         assert message(sync(account, config=wrong)).startswith("Retently does not accept the API key (HTTP 401)")
@@ -185,7 +185,7 @@ def test_a_wrong_key_and_a_failed_stream_are_told_in_the_connectors_words(sync: 
 # ------------------------------------------------------------------------------------------------- the table and the dates
 
 
-def test_the_table_tells_what_was_read_from_what_is_in_the_file(sync: Sync) -> None:
+def test_the_table_separates_rows_read_from_rows_in_the_file(sync: Sync) -> None:
     with SandboxProcess(**SMALL) as account:
         first = table(sync(account))
         assert {stream: held for stream, (_, held, _) in first.items()} == account.stats()["rows"]
@@ -226,7 +226,7 @@ def test_everything_again_and_an_earlier_start(sync: Sync) -> None:
         assert full["outbox"] == ("0", 0, "")
 
 
-def test_make_hands_the_words_on() -> None:
+def test_make_passes_its_options_on() -> None:
     def command(*words: str) -> list[str]:
         dry = ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/done", "sync", *words]
         shown = subprocess.run(dry, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout

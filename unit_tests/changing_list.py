@@ -27,7 +27,7 @@ class ChangingList:
     """Whether rows of one date come in another order in each response."""
     newest_first: bool = False
     """Whether the sort is ignored."""
-    made: float = 0
+    inserted: float = 0
     """New rows a minute."""
     deleted: float = 0
     """Deleted rows a minute."""
@@ -37,7 +37,7 @@ class ChangingList:
     """What the list counts: exact, plus, less (by `k`), cap (`k` at most), zero, swing (one less in turn), none."""
     k: int = 0
     past_end: Any = "empty"
-    """What lies past the end: empty, 404, 400, last (the last page again), first (page 1 again)."""
+    """What comes past the end: empty, 404, 400, last (the last page again), first (page 1 again)."""
     largest: int = 1000
     """Rows of the largest page; more are cut off."""
     echoes: bool = False
@@ -48,7 +48,7 @@ class ChangingList:
     """Pages of so many rows can't be served in time."""
     hidden: int = 0
     """Rows whose id it divides are taken out after paging."""
-    faults: dict[Any, Any] = field(default_factory=dict)
+    wrong_pages: dict[Any, Any] = field(default_factory=dict)
     """By request number, once, or by `("page", n)`, always: "empty", or the number of the page that is served instead."""
     script: dict[int, Callable[["ChangingList"], None]] = field(default_factory=dict)
     """What happens before a request."""
@@ -73,14 +73,14 @@ class ChangingList:
         """Rows come and go at random moments."""
         begin = self.now
         events: list[tuple[float, str]] = []
-        for rate, kind in ((self.made, "made"), (self.deleted, "deleted")):
+        for rate, kind in ((self.inserted, "inserted"), (self.deleted, "deleted")):
             at = self.random.expovariate(rate / 60) if rate else math.inf
             while at < seconds:
                 events.append((at, kind))
                 at += self.random.expovariate(rate / 60)
         for at, kind in sorted(events):
             self.now = begin + at
-            if kind == "made":
+            if kind == "inserted":
                 self.add()
             elif self.rows:
                 last = len(self.rows) - 1
@@ -106,14 +106,14 @@ class ChangingList:
         rows = sorted(self.rows, key=lambda row: (row[0], self.random.random())) if self.shuffle else list(self.rows)
         rows = rows[::-1] if self.newest_first else rows
         limit, number = min(request.limit, self.largest), request.number
-        fault = self.faults.pop(self.requests, None) or self.faults.get(("page", number))
-        number = fault if isinstance(fault, int) else number
+        wrong = self.wrong_pages.pop(self.requests, None) or self.wrong_pages.get(("page", number))
+        number = wrong if isinstance(wrong, int) else number
         last = max(1, math.ceil(len(rows) / limit))
         if number > last:
             if self.past_end in (400, 404):
                 return Page(status=self.past_end)
             number = {"last": last, "first": 1}.get(self.past_end, number)
-        found = [] if fault == "empty" else rows[(number - 1) * limit : number * limit]
+        found = [] if wrong == "empty" else rows[(number - 1) * limit : number * limit]
         found = [row for row in found if row[1] % self.hidden] if self.hidden else found
         count = len(rows)
         totals: dict[str, int | None] = {
@@ -148,7 +148,7 @@ class Outcome:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing was said: neither failed, nor warned, nor doubted."""
+        """Whether nothing was reported: no failure, no rows that may be missing, no wrong total."""
         return self.end is not None and not (self.end.may_lack_rows or self.end.total_is_wrong) and self.end.overlaps
 
 
@@ -158,9 +158,9 @@ def read(
     *,
     die_after: int | None = None,
     between: Callable[[ChangingList], None] | None = None,
-    ahead: int = 1,
+    prefetched: int = 1,
 ) -> Outcome:
-    """Reads the list with the paginator, `ahead` pages fetched before they are asked for; killed once after so many steps."""
+    """Reads the list with the paginator, with so many pages `prefetched`; killed once after so many steps."""
     outcome, saved = Outcome(), None
     while True:
         paginator = Paginator(size, saved, date_field="date")
@@ -177,10 +177,10 @@ def read(
             steps += 1
             run += [row["id"] for row in step.rows]
             outcome.events += [step.event] if step.event else []
-            foreseen = [request for request, _ in zip(paginator.foreseen(page.total), range(ahead), strict=False)]
+            foreseen = [request for request, _ in zip(paginator.foreseen(page.total), range(prefetched), strict=False)]
             # Fetched in an order that threads may bring about.
             api.random.shuffle(foreseen)
-            fetched = {request: fetched.get(request) or api.get(request) for request in foreseen if ahead > 1}
+            fetched = {request: fetched.get(request) or api.get(request) for request in foreseen if prefetched > 1}
             if step.end or step.failure or steps == die_after:
                 break
         outcome.emitted += run

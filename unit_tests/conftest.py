@@ -1,4 +1,4 @@
-"""What the unit tests share: no network, no waiting, an API whose answers each test writes down."""
+"""What the unit tests share: no network, no waiting, an API whose responses each test defines."""
 
 import json
 import threading

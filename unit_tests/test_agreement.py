@@ -1,4 +1,4 @@
-"""One truth each: copies of the version, the stream list and the defaults agree with it."""
+"""Copies of the version, the stream list and the defaults agree with it."""
 
 import re
 from importlib.metadata import requires, version
@@ -41,7 +41,7 @@ def test_setup_py_is_the_only_source_of_the_version(metadata: dict[str, Any]) ->
     assert re.findall(r"^\| (\d+\.\d+\.\d+) +\|", text("docs/integrations/sources/retently.md"), re.MULTILINE)[0] == VERSION
 
 
-def test_the_image_says_so_too(metadata: dict[str, Any]) -> None:
+def test_the_image_has_the_same_version_and_base(metadata: dict[str, Any]) -> None:
     dockerfile = text("Dockerfile")
     assert f"io.airbyte.version={VERSION} io.airbyte.name={metadata['dockerRepository']}" in dockerfile
     assert f"ARG BASE_IMAGE={metadata['connectorBuildOptions']['baseImage']}\n" in dockerfile
@@ -87,13 +87,13 @@ def test_relations_lead_from_fields_to_keys() -> None:
             assert field in schemas[stream]
 
 
-def test_the_docs_have_every_answer_and_its_sentence() -> None:
+def test_the_docs_list_every_error_message() -> None:
     meanings = [*responses.STATUS_MEANINGS.values(), *(meaning for _, meaning in responses._EXCEPTIONS)]
     meanings += [value for value in vars(responses).values() if isinstance(value, Meaning) and value is not responses.SUCCESS]
     assert set(meanings) == {meaning for _, meaning in OCCASIONS}
 
 
-def test_the_lock_fits_what_the_package_asks_for() -> None:
+def test_the_lock_satisfies_the_requirements() -> None:
     locked = dict(re.findall(r"^([a-z0-9_.-]+)==([^ ]+)", text("requirements.lock"), re.MULTILINE))
     wanted = [Requirement(line) for line in requires("airbyte-source-retently") or []]
     for requirement in wanted:

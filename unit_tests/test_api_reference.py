@@ -58,7 +58,7 @@ def test_the_table_has_all_streams_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("stream", [make() for make in STREAMS], ids=lambda stream: str(stream.name))
-def test_a_stream_is_as_the_table_says(stream: RetentlyStream) -> None:
+def test_streams_match_the_table(stream: RetentlyStream) -> None:
     row = table()[stream.name]
     assert stream.path() == row["path"]
     assert (stream.old_path or row["old path"]) == row["old path"]

@@ -34,11 +34,11 @@ def oauth() -> OAuthAuthenticator:
     return auth
 
 
-def grant(api: responses.RequestsMock, **answer: Any) -> None:
-    api.post(TOKEN_URL, json={"access_token": "acc3ss", "refresh_token": "r3fresh", "expires_in": 21600, **answer})
+def grant(api: responses.RequestsMock, **changes: Any) -> None:
+    api.post(TOKEN_URL, json={"access_token": "acc3ss", "refresh_token": "r3fresh", "expires_in": 21600, **changes})
 
 
-def test_a_key_goes_into_the_header_without_a_blank() -> None:
+def test_a_key_goes_into_the_header_without_whitespace() -> None:
     assert signed(authenticator(Config.parse(CONFIG), Settings(), CONFIG)) == f"api_key={KEY}"
 
 
@@ -59,7 +59,7 @@ def test_a_refresh_token_is_exchanged_once_by_form(api: responses.RequestsMock) 
 
 
 @pytest.mark.parametrize(("expires_in", "still_good", "too_late"), [(21600, 21500, 21550), (10, 8, 9.5), (None, 3500, 3550)])
-def test_a_new_token_comes_before_the_old_one_runs_out(
+def test_a_token_is_replaced_before_it_expires(
     api: responses.RequestsMock, waits: list[float], expires_in: int | None, still_good: float, too_late: float
 ) -> None:
     grant(api, expires_in=expires_in)
@@ -90,7 +90,7 @@ def test_a_second_401_is_final(api: responses.RequestsMock) -> None:
     assert caught.value.failure_type == FailureType.config_error
 
 
-def test_a_refresh_token_that_changes_is_used_and_handed_to_the_platform(
+def test_a_new_refresh_token_is_used_and_sent_to_the_platform(
     api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grant(api, refresh_token="n3xt")
@@ -105,16 +105,14 @@ def test_a_refresh_token_that_changes_is_used_and_handed_to_the_platform(
     assert control["connectorConfig"]["config"] == {"x": 1, "credentials": {**OAUTH["credentials"], "refresh_token": "n3xt"}}  # type: ignore[dict-item]
 
 
-def test_a_refresh_token_that_stays_is_not_mentioned(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unchanged_refresh_token_is_not_sent(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
     grant(api)
     signed(oauth())
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_refresh_token_is_a_matter_of_the_configuration(
-    api: responses.RequestsMock, waits: list[float], status: int
-) -> None:
+def test_a_refused_refresh_token_is_a_config_error(api: responses.RequestsMock, waits: list[float], status: int) -> None:
     api.post(TOKEN_URL, status=status, body="r3fresh")
     with pytest.raises(AirbyteTracedException, match=r"refresh token \(HTTP [0-9]+\)[^\n]*sign in") as caught:
         signed(oauth())
@@ -126,13 +124,13 @@ def test_a_refused_refresh_token_is_a_matter_of_the_configuration(
 @pytest.mark.parametrize(
     "bad", [{"status": 503}, {"body": requests.exceptions.ConnectionError()}, {"json": {}}, {"body": "<html>"}]
 )
-def test_a_token_endpoint_in_trouble_is_asked_again(api: responses.RequestsMock, bad: dict[str, Any]) -> None:
+def test_a_failed_token_request_is_retried(api: responses.RequestsMock, bad: dict[str, Any]) -> None:
     api.post(TOKEN_URL, **bad)
     grant(api)
     assert signed(oauth()) == "Bearer acc3ss"
 
 
-def test_a_token_endpoint_in_lasting_trouble_is_a_transient_failure(api: responses.RequestsMock, waits: list[float]) -> None:
+def test_a_token_endpoint_that_keeps_failing_is_a_transient_error(api: responses.RequestsMock, waits: list[float]) -> None:
     api.post(TOKEN_URL, status=503)
     with pytest.raises(AirbyteTracedException, match="OAuth token") as caught:
         signed(oauth())

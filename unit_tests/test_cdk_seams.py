@@ -23,12 +23,12 @@ def test_no_stream_overrides_read_records() -> None:
     assert all(stream.read_records is HttpStream.read_records for stream in STREAMS)
 
 
-def test_full_refresh_streams_resume_by_page_and_incremental_ones_read_all_pages_in_one_go() -> None:
+def test_only_full_refresh_streams_resume_by_page_through_the_cdk() -> None:
     assert Companies().get_cursor() is not None
     assert Feedback().get_cursor() is None
 
 
-def test_the_client_adds_a_second_to_each_wait_and_returns_the_answer(api: responses.RequestsMock, waits: list[float]) -> None:
+def test_the_client_waits_after_a_429_and_returns_the_response(api: responses.RequestsMock, waits: list[float]) -> None:
     api.get(f"{API}companies", status=429, headers={"Retry-After": "10"})
     api.get(f"{API}companies", json={"data": {"companies": [{"id": "1"}]}})
     list(records_of(Companies(ApiKeyAuthenticator(KEY))))

@@ -1,4 +1,4 @@
-"""A checkout on Windows: git turns line ends into "\\r\\n" there, and symlinks into files, unless it is told otherwise."""
+"""A checkout on Windows: without .gitattributes, git turns line ends into "\\r\\n" there, and symlinks into files."""
 
 import subprocess
 from pathlib import Path
@@ -22,5 +22,5 @@ def test_every_file_keeps_its_line_ends() -> None:
     assert all("eol=lf" in attributes for index, _, attributes in ends if index == "i/lf")
 
 
-def test_the_link_to_the_schemas_leads_to_a_folder() -> None:
+def test_the_schemas_link_is_a_directory_link() -> None:
     assert git("check-attr", "symlink", "schemas") == ["schemas: symlink: dir"]

@@ -39,7 +39,7 @@ def test_every_published_shape_of_an_oauth_application_works(extra: dict[str, st
     Draft7Validator(connection_specification()).validate(canonical(raw))
 
 
-def test_fields_of_the_other_kind_are_left_alone_where_auth_type_decides() -> None:
+def test_auth_type_decides_which_credentials_count() -> None:
     assert isinstance(
         Config.parse({"credentials": {**OAUTH, "auth_type": "Client", "api_key": ""}}).credentials, OAuthCredentials
     )
@@ -81,15 +81,15 @@ def test_unknown_keys_survive_for_the_platform() -> None:
         ({"api_key": "s3cret", "lookback_window": 1.5}, "lookback_window", "from 0 to 3650"),
     ],
 )
-def test_a_bad_configuration_gets_one_sentence(raw: dict[str, Any], field: str, remedy: str) -> None:
+def test_a_bad_configuration_gets_one_message(raw: dict[str, Any], field: str, remedy: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Config.parse(raw)
-    sentence = str(caught.value)
-    assert sentence.startswith(field + " ")
-    assert remedy in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    assert "s3cr" not in sentence
+    message = str(caught.value)
+    assert message.startswith(field + " ")
+    assert remedy in message
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert "s3cr" not in message
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
@@ -145,7 +145,7 @@ def advanced_auth() -> dict[str, Any]:
     return dict(spec["advanced_auth"])
 
 
-def test_airbytes_ui_knows_when_oauth_is_chosen_and_where_its_fields_go() -> None:
+def test_the_spec_maps_the_oauth_fields() -> None:
     auth = advanced_auth()
     assert auth["auth_flow_type"] == "oauth2.0"
     spec = connection_specification()
@@ -162,7 +162,7 @@ def test_airbytes_ui_knows_when_oauth_is_chosen_and_where_its_fields_go() -> Non
         assert at(spec, field["path_in_connector_config"])["type"] == "string"
 
 
-def test_a_platform_can_run_the_consent_by_the_spec_alone() -> None:
+def test_the_spec_is_enough_for_the_oauth_consent() -> None:
     """Rendered as airbyte-platform's DeclarativeOAuthSpecHandler does, which encodes nothing by itself."""
     steps = advanced_auth()["oauth_config_specification"]["oauth_connector_input_specification"]
     values = {
@@ -180,8 +180,8 @@ def test_a_platform_can_run_the_consent_by_the_spec_alone() -> None:
 
     consent = urlsplit(render(steps["consent_url"]))
     assert consent._replace(query="").geturl() == "https://app.retently.com/api/oauth/authorize"
-    asked = {name: values[name] for name in ("client_id", "redirect_uri", "state")} | {"response_type": "code"}
-    assert dict(parse_qsl(consent.query, strict_parsing=True)) == asked
+    expected = {name: values[name] for name in ("client_id", "redirect_uri", "state")} | {"response_type": "code"}
+    assert dict(parse_qsl(consent.query, strict_parsing=True)) == expected
     # The platform writes these as a form when the type is exactly this one, else as JSON, which Retently does not take.
     assert steps["access_token_url"] == "https://app.retently.com/api/oauth/token"
     assert steps["access_token_headers"]["Content-Type"] == "application/x-www-form-urlencoded"

@@ -1,4 +1,4 @@
-"""Streams that ask about each row of another one, and scores that may not be there."""
+"""Streams with a request for each row of another stream, and scores that may be missing."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def serve_trends(api: responses.RequestsMock) -> None:
     api.get(f"{API}trends/g%2F2", json={"success": True, "trends": [{"name": "Sales"}, {"_id": "own"}]})
 
 
-def test_trends_of_each_group_with_its_name_and_a_key_of_their_own(api: responses.RequestsMock) -> None:
+def test_trends_have_their_groups_name_and_a_key(api: responses.RequestsMock) -> None:
     serve_trends(api)
     run = sync("trend_groups", "trends")
     groups, trends = run.records("trend_groups"), run.records("trends")
@@ -44,14 +44,14 @@ def test_the_keys_of_trends_stay_the_same(api: responses.RequestsMock) -> None:
 GOLDEN = "738fcf17080b0883e031c71d675765fb"
 
 
-def test_groups_and_templates_are_asked_for_once(api: responses.RequestsMock) -> None:
+def test_groups_and_templates_are_requested_once(api: responses.RequestsMock) -> None:
     serve_trends(api)
     api.get(f"{API}templates", json={"templates": [{"id": "t1"}]})
     api.get(f"{API}templates/t1", json={"data": {"id": "t1", "surveyQuestions": [{"title": "Why?"}]}})
     run = sync("templates", "template_details", "trend_groups", "trends")
     assert run.records("template_details") == [{"id": "t1", "surveyQuestions": [{"title": "Why?"}]}]
-    asked = [str(call.request.url).removeprefix(API) for call in api.calls]
-    assert sorted(asked) == ["templates", "templates/t1", "trends", "trends/g%2F2", "trends/g1"]
+    requested = [str(call.request.url).removeprefix(API) for call in api.calls]
+    assert sorted(requested) == ["templates", "templates/t1", "trends", "trends/g%2F2", "trends/g1"]
     assert not run.errors
 
 
@@ -62,7 +62,7 @@ def test_details_are_read_again_with_the_state_of_the_last_sync(api: responses.R
         assert len(sync("trends", states=[state]).records("trends")) == 4
 
 
-def test_what_is_gone_meanwhile_is_left_out(api: responses.RequestsMock) -> None:
+def test_details_of_deleted_rows_are_left_out(api: responses.RequestsMock) -> None:
     api.get(f"{API}templates", json={"templates": [{"id": "t1"}, {"id": "t2"}]})
     api.get(f"{API}templates/t1", status=404, json=refusal(404))
     api.get(f"{API}templates/t2", json={"data": {"name": "Two"}})
@@ -71,7 +71,7 @@ def test_what_is_gone_meanwhile_is_left_out(api: responses.RequestsMock) -> None
     assert run.warnings == ["template_details: t1 was deleted meanwhile (HTTP 404), going on without it."]
 
 
-def test_details_that_the_plan_lacks_are_asked_for_once(api: responses.RequestsMock) -> None:
+def test_details_that_the_plan_lacks_cost_one_request(api: responses.RequestsMock) -> None:
     api.get(f"{API}templates", json={"templates": [{"id": "t1"}, {"id": "t2"}]})
     api.get(f"{API}templates/t1", status=403, json=refusal(403))
     run = sync("templates", "template_details")
@@ -95,7 +95,7 @@ def test_a_parent_that_fails_fails_its_details(api: responses.RequestsMock) -> N
 
 @pytest.mark.parametrize("metric", ["nps", "csat", "ces", "star"])
 @pytest.mark.parametrize(
-    ("answer", "rows"),
+    ("response", "rows"),
     [
         ({"status": 404, "json": refusal(404)}, 0),
         ({"json": {"code": 200, "data": None}}, 0),
@@ -106,9 +106,9 @@ def test_a_parent_that_fails_fails_its_details(api: responses.RequestsMock) -> N
     ],
 )
 def test_a_metric_that_was_never_surveyed_is_no_failure(
-    api: responses.RequestsMock, metric: str, answer: dict[str, Any], rows: int
+    api: responses.RequestsMock, metric: str, response: dict[str, Any], rows: int
 ) -> None:
-    api.get(f"{API}{metric}/score", **answer)
+    api.get(f"{API}{metric}/score", **response)
     run = sync(metric)
     assert not run.errors
     assert not run.warnings
@@ -117,7 +117,7 @@ def test_a_metric_that_was_never_surveyed_is_no_failure(
 
 
 @pytest.mark.parametrize("metric", ["nps", "csat", "ces", "star"])
-def test_older_answers_call_the_score_by_its_metric(api: responses.RequestsMock, metric: str) -> None:
+def test_older_responses_name_the_score_by_its_metric(api: responses.RequestsMock, metric: str) -> None:
     api.get(f"{API}{metric}/score", json={"data": {metric: 39, "promoters": 62}})
     assert sync(metric).records(metric) == [{"score": 39, "promoters": 62, "metricsType": metric.upper()}]
 
@@ -138,11 +138,13 @@ def test_suppressions_may_be_masked_alike(api: responses.RequestsMock) -> None:
     assert not run.errors
 
 
-@pytest.mark.parametrize(("start", "asked"), [(None, None), ("2026-03-04T23:30:00-02:00", "2026-03-05")])
-def test_reports_are_asked_for_since_the_start_date(api: responses.RequestsMock, start: str | None, asked: str | None) -> None:
+@pytest.mark.parametrize(("start", "expected"), [(None, None), ("2026-03-04T23:30:00-02:00", "2026-03-05")])
+def test_reports_are_requested_since_the_start_date(
+    api: responses.RequestsMock, start: str | None, expected: str | None
+) -> None:
     api.get(f"{API}reports", json={"data": []})
     sync("reports", config={**CONFIG, **({"start_date": start} if start else {})})
     params = api.calls[0].request.params  # type: ignore[attr-defined]
-    assert params.get("startDate") == asked
-    assert ("endDate" in params) == bool(asked)
+    assert params.get("startDate") == expected
+    assert ("endDate" in params) == bool(expected)
     assert all(len(value) == 10 for value in params.values())

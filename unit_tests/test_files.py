@@ -1,4 +1,4 @@
-"""What is found in files; what is wrong with them is in integration_tests/test_bad_input.py."""
+"""What files may contain; wrong files are in integration_tests/test_bad_input.py."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ STATE = state_of("feedback", POSITION)
 
 
 @pytest.mark.parametrize(
-    "held",
+    "content",
     [
         [STATE],
         STATE,
@@ -47,8 +47,8 @@ STATE = state_of("feedback", POSITION)
     ],
     ids=json.dumps,
 )
-def test_a_state_is_found_however_it_was_kept(tmp_path: Path, held: Any) -> None:
-    (tmp_path / "state.json").write_text(json.dumps(held), encoding="utf-8")
+def test_a_state_is_found_in_any_format(tmp_path: Path, content: Any) -> None:
+    (tmp_path / "state.json").write_text(json.dumps(content), encoding="utf-8")
     (state,) = read_state(str(tmp_path / "state.json"))
     assert state.type is not None
     assert state.type.value == "STREAM"
@@ -86,13 +86,13 @@ BARE: dict[str, Any] = {"stream": {"name": "feedback"}, "sync_mode": "incrementa
     ],
     ids=json.dumps,
 )
-def test_a_catalog_may_hold_anything_that_a_source_does_not_use(tmp_path: Path, configured: Any) -> None:
+def test_unused_parts_of_a_catalog_may_be_anything(tmp_path: Path, configured: Any) -> None:
     (tmp_path / "catalog.json").write_text(json.dumps({"streams": [configured], "unknown": 1}), encoding="utf-8")
     (stream,) = read_catalog(str(tmp_path / "catalog.json")).streams
     assert (stream.stream.name, stream.sync_mode.value) == ("feedback", "incremental")
 
 
-def test_what_a_source_uses_of_a_catalog_is_kept(tmp_path: Path) -> None:
+def test_used_parts_of_a_catalog_are_kept(tmp_path: Path) -> None:
     numbers = {"generation_id": 4, "minimum_generation_id": 3, "sync_id": 7}
     named = {"name": "feedback", "json_schema": {"properties": {"gone": {}}}}
     (tmp_path / "catalog.json").write_text(json.dumps({"streams": [{**BARE, **numbers, "stream": named}]}), encoding="utf-8")
@@ -101,9 +101,9 @@ def test_what_a_source_uses_of_a_catalog_is_kept(tmp_path: Path) -> None:
     assert "gone" in stream.stream.json_schema["properties"]  # the CDK warns of fields that there no longer are
 
 
-@pytest.mark.parametrize("held", ["[]", "{}", "null"])
-def test_no_state_is_a_state(tmp_path: Path, held: str) -> None:
-    (tmp_path / "state.json").write_text(held, encoding="utf-8")
+@pytest.mark.parametrize("content", ["[]", "{}", "null"])
+def test_an_empty_state_file_is_valid(tmp_path: Path, content: str) -> None:
+    (tmp_path / "state.json").write_text(content, encoding="utf-8")
     assert read_state(str(tmp_path / "state.json")) == []
     assert read_state(None) == []
 

@@ -31,7 +31,7 @@ from unit_tests.conftest import API, KEY, records_of
         ("http://[::1]:8080", "http://[::1]:8080"),
     ],
 )
-def test_the_base_url_is_where_the_variable_says(value: str, expected: str) -> None:
+def test_the_variable_sets_the_base_url(value: str, expected: str) -> None:
     assert base_url({BASE_URL_VARIABLE: value}) == expected
     assert Settings(base_url=expected).api == f"{expected}/api/v2/"
 
@@ -52,7 +52,7 @@ def test_the_base_url_is_where_the_variable_says(value: str, expected: str) -> N
         "http://[x",
     ],
 )
-def test_a_base_url_that_would_not_do_gets_one_sentence(value: str) -> None:
+def test_an_invalid_base_url_gets_one_message(value: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{BASE_URL_VARIABLE} [^\n]*\.$"):
         base_url({BASE_URL_VARIABLE: value})
 
@@ -86,7 +86,7 @@ def test_back_off_doubles_up_to_a_minute_and_is_spread() -> None:
         ({"Retry-After": "Tue, 14 Nov 2023 22:00:00 GMT"}, 65),
     ],
 )
-def test_a_429_says_how_long_to_wait_or_it_is_a_minute(headers: dict[str, str], expected: float) -> None:
+def test_the_wait_after_a_429_is_in_the_headers_or_a_minute(headers: dict[str, str], expected: float) -> None:
     assert rate_limit_wait(headers, 1_700_000_000, 0.5) == pytest.approx(expected)
 
 
@@ -115,7 +115,7 @@ GOOD = {"message": "Success.", "code": 200, "campaigns": [{"id": "1"}]}
         {"body": requests.exceptions.ChunkedEncodingError()},
     ],
 )
-def test_passing_faults_are_tried_again(api: responses.RequestsMock, waits: list[float], bad: dict[str, Any]) -> None:
+def test_transient_errors_are_retried(api: responses.RequestsMock, waits: list[float], bad: dict[str, Any]) -> None:
     api.get(f"{API}campaigns", **bad)
     api.get(f"{API}campaigns", **bad)
     api.get(f"{API}campaigns", json=GOOD)
@@ -123,7 +123,7 @@ def test_passing_faults_are_tried_again(api: responses.RequestsMock, waits: list
     assert len(waits) == 2
 
 
-def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(
+def test_five_minutes_of_errors_fail_the_stream_with_a_message(
     api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     api.get(f"{API}campaigns", status=503, body="the body of a failure")
@@ -146,7 +146,7 @@ def test_after_five_minutes_of_faults_the_stream_fails_with_a_sentence(
         (422, FailureType.system_error),
     ],
 )
-def test_final_answers_are_not_asked_for_again(
+def test_final_errors_are_not_retried(
     api: responses.RequestsMock, waits: list[float], caplog: pytest.LogCaptureFixture, status: int, failure_type: FailureType
 ) -> None:
     api.get(f"{API}campaigns", status=status, json={"message": "the body of a failure", "code": status})
@@ -171,9 +171,7 @@ def test_the_rate_limit_is_waited_out(api: responses.RequestsMock, waits: list[f
     assert waits == [17]
 
 
-def test_an_api_that_is_always_at_its_limit_is_given_up_after_ten_minutes(
-    api: responses.RequestsMock, waits: list[float]
-) -> None:
+def test_ten_minutes_of_429_fail_the_stream(api: responses.RequestsMock, waits: list[float]) -> None:
     api.get(f"{API}campaigns", status=429)
     with pytest.raises(AirbyteTracedException, match="rate limit") as caught:
         read()
@@ -181,16 +179,16 @@ def test_an_api_that_is_always_at_its_limit_is_given_up_after_ten_minutes(
     assert 600 <= sum(waits) < 700
 
 
-def test_a_redirect_that_leads_nowhere_is_a_failure(api: responses.RequestsMock) -> None:
+def test_a_redirect_is_a_config_error(api: responses.RequestsMock) -> None:
     assert meaning_of_status(302).failure_type == FailureType.config_error
 
 
-def test_no_request_goes_out_without_a_time_out() -> None:
+def test_every_request_has_timeouts() -> None:
     kwargs = Campaigns().request_kwargs(None)
     assert kwargs["timeout"] == (10, 60)
 
 
-def test_bodies_with_numbers_that_json_does_not_know_are_read(api: responses.RequestsMock) -> None:
+def test_bodies_with_invalid_json_numbers_are_read(api: responses.RequestsMock) -> None:
     api.get(f"{API}campaigns", body='{"campaigns": [{"id": "1", "name": "\\ud800", "x": 1e400, "y": NaN}]}')
     assert read()[0]["id"] == "1"
 
@@ -201,7 +199,7 @@ def test_a_compressed_body_is_read(api: responses.RequestsMock) -> None:
     assert read() == [{"id": "1"}]
 
 
-def test_a_body_that_drips_is_given_up(api: responses.RequestsMock, waits: list[float]) -> None:
+def test_a_body_that_arrives_too_slowly_times_out(api: responses.RequestsMock, waits: list[float]) -> None:
     class Dripping(io.BytesIO):
         def read1(self, size: int | None = -1, /) -> bytes:
             waits.append(1)  # a byte a second: no time-out between two of them ever strikes

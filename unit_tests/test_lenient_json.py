@@ -29,17 +29,17 @@ def strict(line: bytes) -> Any:
 
 
 @given(VALUES)
-def test_whatever_comes_in_goes_out_as_one_line_of_valid_json(value: Any) -> None:
+def test_any_value_becomes_one_line_of_valid_json(value: Any) -> None:
     strict(lenient_json.dumps(lenient_json.parse(json.dumps(value).encode())[0]))
 
 
 @given(SANE, st.booleans())
-def test_what_is_not_odd_stays_as_it_is(value: Any, ascii_only: bool) -> None:
+def test_ordinary_values_stay_unchanged(value: Any, ascii_only: bool) -> None:
     assert strict(lenient_json.dumps(lenient_json.parse(json.dumps(value, ensure_ascii=ascii_only).encode())[0])) == value
 
 
 @given(SANE, st.integers(0, 2000), st.sampled_from(["[%s]", '{"a": %s}', '[{"]": "}", "b": %s}, 1]', r'["\"[", %s]']))
-def test_what_lies_too_deep_becomes_null_and_no_more(value: Any, levels: int, around: str) -> None:
+def test_only_what_is_nested_too_deep_becomes_null(value: Any, levels: int, around: str) -> None:
     before, after = around.split("%s")
     text = f"[{json.dumps(value)}, {before * levels}1{after * levels}]"
     found = strict(lenient_json.dumps(lenient_json.parse(text.encode())[0]))
@@ -64,7 +64,7 @@ def texts(value: Any) -> list[str]:
 
 
 @given(NULS, st.booleans())
-def test_no_text_keeps_a_nul_and_nothing_else_is_lost(value: Any, raw: bool) -> None:
+def test_only_nul_characters_are_removed(value: Any, raw: bool) -> None:
     text = json.dumps(value, ensure_ascii=False)
     # Raw ones are no JSON, but some serializers write them.
     body = re.sub(r"(\\\\)|\\u0000", lambda found: found[1] or "\0", text) if raw else text
@@ -93,7 +93,7 @@ def test_nuls_are_found_at_any_depth(levels: int) -> None:
 
 
 @given(st.binary() | st.text('[]{}",:\\10enul ', max_size=60).map(str.encode))
-def test_what_is_no_json_is_a_value_error(body: bytes) -> None:
+def test_invalid_json_is_a_value_error(body: bytes) -> None:
     try:
         json.loads(body.decode("utf-8-sig", "replace"), strict=False)
     except ValueError:

@@ -17,17 +17,12 @@ SIZE = 100
 PAST_END = ["empty", 404, 400, "last", "first"]
 
 
-def throughout(api: ChangingList, before: set[int]) -> set[int]:
-    """Rows that were there before the reading, and still are."""
-    return before - api.gone
-
-
 def judged(api: ChangingList, **how: Any) -> tuple[Outcome, set[int]]:
     """A reading, and the rows that it lacks although they were there all the time."""
     before = {key for _, key in api.rows}
     outcome = read(api, how.pop("size", SIZE), **how)
     assert outcome.twice == 0
-    return outcome, throughout(api, before) - set(outcome.emitted)
+    return outcome, before - api.gone - set(outcome.emitted)
 
 
 # ---------------------------------------------------------------------------------------------------- healthy accounts
@@ -35,7 +30,7 @@ def judged(api: ChangingList, **how: Any) -> tuple[Outcome, set[int]]:
 
 @given(count=st.integers(0, 60), size=st.integers(3, 12), past_end=st.sampled_from(PAST_END), echoes=st.booleans())
 @example(count=12, size=4, past_end="empty", echoes=False)  # every limit from 2 to 4 divides 12: no page can overlap
-def test_a_quiet_list_is_read_whole_and_once(count: int, size: int, past_end: Any, echoes: bool) -> None:
+def test_an_unchanged_list_is_read_whole_and_once(count: int, size: int, past_end: Any, echoes: bool) -> None:
     api = ChangingList(0, count, past_end=past_end, echoes=echoes)
     outcome, lacking = judged(api, size=size)
     assert outcome.end
@@ -47,7 +42,7 @@ def test_a_quiet_list_is_read_whole_and_once(count: int, size: int, past_end: An
 
 @pytest.mark.parametrize("past_end", PAST_END)
 @pytest.mark.parametrize("count", [0, 1, 19, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE, 3 * SIZE, 50 * SIZE - 1, 50 * SIZE])
-def test_a_quiet_list_costs_few_requests_and_no_word(count: int, past_end: Any) -> None:
+def test_an_unchanged_list_costs_few_requests_and_no_log_line(count: int, past_end: Any) -> None:
     api = ChangingList(0, count, past_end=past_end)
     outcome, lacking = judged(api)
     assert outcome.is_silent
@@ -65,20 +60,20 @@ def test_overlapping_pages_cost_little_more(size: int) -> None:
 
 
 @settings(max_examples=60)
-@given(seed=st.integers(0, 10**6), rate=st.sampled_from([1, 3, 8, 60]), ahead=st.integers(1, 10))
-def test_a_healthy_account_never_fails_never_warns_and_is_never_read_twice(seed: int, rate: int, ahead: int) -> None:
-    api = ChangingList(seed, 30 * SIZE - seed % 3 * 30, made=rate, deleted=rate, where="mix")
-    outcome, lacking = judged(api, ahead=ahead)
+@given(seed=st.integers(0, 10**6), rate=st.sampled_from([1, 3, 8, 60]), prefetched=st.integers(1, 10))
+def test_a_healthy_account_never_fails_never_warns_and_is_never_read_twice(seed: int, rate: int, prefetched: int) -> None:
+    api = ChangingList(seed, 30 * SIZE - seed % 3 * 30, inserted=rate, deleted=rate, where="mix")
+    outcome, lacking = judged(api, prefetched=prefetched)
     assert outcome.is_silent, outcome
     assert not lacking
     assert outcome.readings == 1
 
 
 @settings(max_examples=60)
-@given(seed=st.integers(0, 10**6), rate=st.sampled_from([1, 3, 8]), ahead=st.integers(1, 4))
-def test_a_list_that_ignores_the_sort_is_as_healthy(seed: int, rate: int, ahead: int) -> None:
-    api = ChangingList(seed, 15 * SIZE, made=rate, deleted=rate, where="mix", newest_first=True)
-    outcome, lacking = judged(api, ahead=ahead)
+@given(seed=st.integers(0, 10**6), rate=st.sampled_from([1, 3, 8]), prefetched=st.integers(1, 4))
+def test_a_list_that_ignores_the_sort_is_read_once(seed: int, rate: int, prefetched: int) -> None:
+    api = ChangingList(seed, 15 * SIZE, inserted=rate, deleted=rate, where="mix", newest_first=True)
+    outcome, lacking = judged(api, prefetched=prefetched)
     assert outcome.end
     assert not lacking
     assert outcome.readings == 1
@@ -100,7 +95,7 @@ def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
     chance = random.Random(seed)
     size, total = SIZE, chance.choice(["exact"] * 4 + ["plus", "less", "cap", "zero", "none", "swing"])
     more: dict[str, Any] = {
-        "made": chance.choice([0, 0, 3, 10, 60]),
+        "inserted": chance.choice([0, 0, 3, 10, 60]),
         "deleted": chance.choice([0, 0, 3, 10, 60]),
         "where": chance.choice(["any", "old", "new", "mix"]),
         "past_end": chance.choice(PAST_END),
@@ -109,7 +104,7 @@ def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
         "total": total,
         "k": 500 if total == "cap" else chance.choice([1, 70, 250]),
     }
-    # A smaller largest page that only a lying total speaks of can't be told from a short list.
+    # A smaller largest page that only a wrong total shows can't be distinguished from a short list.
     more |= {
         "largest": chance.choice([1000, 1000, 1000, 50]) if total == "exact" else 1000,
         "echoes": chance.random() < 0.5,
@@ -117,7 +112,7 @@ def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
     if chance.random() < 0.3:
         # A first page without rows that counts none is an empty list.
         served: list[Any] = [1, 2] if total in ("zero", "less", "none") else ["empty", 1, 2]
-        more["faults"] = {chance.randrange(2, 12): chance.choice(served) for _ in range(2)}
+        more["wrong_pages"] = {chance.randrange(2, 12): chance.choice(served) for _ in range(2)}
     if chance.random() < 0.3:
 
         def delete_many(api: ChangingList) -> None:
@@ -126,10 +121,10 @@ def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
 
         more["script"] = {chance.randrange(2, 12): delete_many}
     if more["shuffle"]:
-        # Ties in changing order can be lost in silence where the total lies or moves as well (docs/architecture.md).
+        # Ties in changing order can be lost without a warning where the total is wrong or changes (docs/architecture.md).
         more |= {"total": "exact", "deleted": 0, "script": {}}
     if total != "exact":
-        more["made"] = min(more["made"], 10)  # pages of a few rows can't keep up with more
+        more["inserted"] = min(more["inserted"], 10)  # pages of a few rows can't keep up with more
     count = chance.choice([0, 1, 15, size - 1, size, size + 1, 3 * size, 7 * size, 990, 2000])
 
     def between(api: ChangingList) -> None:
@@ -143,13 +138,13 @@ def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
     return ChangingList(seed, count, **more), {
         "die_after": die_after,
         "between": between,
-        "ahead": chance.choice([1, 1, 4, 10]),
+        "prefetched": chance.choice([1, 1, 4, 10]),
     }
 
 
 @settings(max_examples=400)
 @given(seed=st.integers(0, 10**9))
-def test_nothing_is_lost_in_silence_whatever_happens(seed: int) -> None:
+def test_no_row_is_lost_without_a_warning(seed: int) -> None:
     api, how = everything(seed)
     outcome, lacking = judged(api, **how)
     assert not lacking or not outcome.is_silent, outcome
@@ -160,16 +155,16 @@ def test_nothing_is_lost_in_silence_whatever_happens(seed: int) -> None:
 
 @pytest.mark.parametrize("served", ["empty", 1, 2])
 @pytest.mark.parametrize("request_number", [2, 3, 4, 6])
-@pytest.mark.parametrize("ahead", [1, 4])
-def test_a_page_that_is_wrong_once_is_asked_for_again(served: Any, request_number: int, ahead: int) -> None:
-    api = ChangingList(0, 500, faults={request_number: served})
-    outcome, lacking = judged(api, ahead=ahead)
+@pytest.mark.parametrize("prefetched", [1, 4])
+def test_a_page_that_is_wrong_once_is_requested_again(served: Any, request_number: int, prefetched: int) -> None:
+    api = ChangingList(0, 500, wrong_pages={request_number: served})
+    outcome, lacking = judged(api, prefetched=prefetched)
     assert outcome.is_silent
     assert not lacking
 
 
-def test_an_empty_first_page_is_asked_for_again() -> None:
-    api = ChangingList(0, 500, faults={1: "empty"})
+def test_an_empty_first_page_is_requested_again() -> None:
+    api = ChangingList(0, 500, wrong_pages={1: "empty"})
     outcome, lacking = judged(api)
     assert outcome.is_silent
     assert not lacking
@@ -177,7 +172,7 @@ def test_an_empty_first_page_is_asked_for_again() -> None:
 
 @pytest.mark.parametrize(("page", "served"), [(1, "empty"), (3, "empty"), (2, 1)])
 def test_a_page_that_stays_wrong_fails_the_stream(page: int, served: Any) -> None:
-    api = ChangingList(0, 500, faults={("page", page): served})
+    api = ChangingList(0, 500, wrong_pages={("page", page): served})
     outcome, _ = judged(api)
     assert outcome.failure
     assert api.requests < 60
@@ -186,20 +181,20 @@ def test_a_page_that_stays_wrong_fails_the_stream(page: int, served: Any) -> Non
 @pytest.mark.parametrize("total", ["plus", "less", "cap", "zero"])
 @pytest.mark.parametrize("past_end", PAST_END)
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 15, 50, 100, 450, 1000])
-def test_a_total_that_lies_costs_three_requests_at_most_and_is_reported(total: str, past_end: Any, count: int) -> None:
+def test_a_wrong_total_costs_three_requests_and_is_reported(total: str, past_end: Any, count: int) -> None:
     api = ChangingList(0, count, total=total, k=70, past_end=past_end)
     outcome, lacking = judged(api)
     assert outcome.end
     assert not lacking
-    honest = ChangingList(0, count)
-    read(honest, SIZE)
-    assert api.requests <= honest.requests + 3
+    exact = ChangingList(0, count)
+    read(exact, SIZE)
+    assert api.requests <= exact.requests + 3
     final = {"plus": count + 70, "less": max(0, count - 70), "cap": min(70, count), "zero": 0}[total]
     assert outcome.end.total_is_wrong == (final != count)
     assert not outcome.end.may_lack_rows
 
 
-def test_two_replicas_that_count_one_more_and_one_less_cost_nothing() -> None:
+def test_totals_that_differ_by_one_cost_nothing() -> None:
     api = ChangingList(0, 5000, total="swing")
     outcome, lacking = judged(api)
     assert not lacking
@@ -223,16 +218,16 @@ def test_ties_in_changing_order_are_read_until_all_came() -> None:
     count=st.integers(12, 60),
     ties=st.integers(2, 8),
     total=st.sampled_from(["exact", "plus", "less", "none"]),
-    made=st.sampled_from([0, 0, 8]),
+    inserted=st.sampled_from([0, 0, 8]),
 )
 @settings(max_examples=400)
-def test_ties_in_changing_order_newest_first_hide_no_row(seed: int, count: int, ties: int, total: str, made: int) -> None:
-    api = ChangingList(seed, count, ties=ties, shuffle=True, newest_first=True, total=total, k=3, made=made)
+def test_ties_in_changing_order_newest_first_hide_no_row(seed: int, count: int, ties: int, total: str, inserted: int) -> None:
+    api = ChangingList(seed, count, ties=ties, shuffle=True, newest_first=True, total=total, k=3, inserted=inserted)
     outcome, lost = judged(api, size=10)
     assert not lost or not outcome.is_silent
 
 
-def test_the_newest_rows_vanish_while_the_list_is_read() -> None:
+def test_the_newest_rows_are_deleted_during_the_read() -> None:
     def vanish(api: ChangingList) -> None:
         for _ in range(12_000):
             api.delete(len(api.rows) - 1)
@@ -243,16 +238,16 @@ def test_the_newest_rows_vanish_while_the_list_is_read() -> None:
     assert not lacking
 
 
-@pytest.mark.parametrize("ahead", [1, 4, 10])
+@pytest.mark.parametrize("prefetched", [1, 4, 10])
 @pytest.mark.parametrize("past_end", PAST_END)
-def test_as_many_rows_are_made_as_deleted(ahead: int, past_end: Any) -> None:
+def test_as_many_rows_are_inserted_as_deleted(prefetched: int, past_end: Any) -> None:
     def replace(api: ChangingList) -> None:
         for _ in range(30):
             api.delete(0)
             api.add()
 
     api = ChangingList(0, 1000, script={3: replace, 6: replace}, past_end=past_end)
-    outcome, lacking = judged(api, ahead=ahead)
+    outcome, lacking = judged(api, prefetched=prefetched)
     assert outcome.is_silent
     assert not lacking
 
@@ -261,17 +256,17 @@ def test_as_many_rows_are_made_as_deleted(ahead: int, past_end: Any) -> None:
 @given(
     die_after=st.integers(1, 12),
     gone=st.integers(0, 300),
-    made=st.integers(0, 60),
+    inserted=st.integers(0, 60),
     ties=st.sampled_from([0, 30]),
     past_end=st.sampled_from(PAST_END),
 )
-def test_between_a_kill_and_the_sync_that_resumes_rows_come_and_go(
-    die_after: int, gone: int, made: int, ties: int, past_end: Any
+def test_rows_change_between_a_kill_and_the_resumed_sync(
+    die_after: int, gone: int, inserted: int, ties: int, past_end: Any
 ) -> None:
     def between(api: ChangingList) -> None:
         for _ in range(gone):
             api.delete(0)
-        for _ in range(made):
+        for _ in range(inserted):
             api.add()
 
     api = ChangingList(0, 1000, ties=ties, past_end=past_end)
@@ -282,7 +277,7 @@ def test_between_a_kill_and_the_sync_that_resumes_rows_come_and_go(
         assert len(outcome.emitted) - len(set(outcome.emitted)) <= max(1, ties)
 
 
-def test_a_killed_reading_of_a_list_in_changing_order_starts_anew() -> None:
+def test_a_killed_reading_in_changing_order_restarts() -> None:
     api = ChangingList(0, 3000, ties=3000, shuffle=True)
     outcome, lacking = judged(api, size=1000, die_after=5)
     assert outcome.end
@@ -292,21 +287,21 @@ def test_a_killed_reading_of_a_list_in_changing_order_starts_anew() -> None:
 @pytest.mark.parametrize("total", ["exact", "none"])
 @pytest.mark.parametrize("echoes", [True, False])
 @pytest.mark.parametrize("largest", [20, 50, 99])
-def test_a_smaller_largest_page_is_found_out(total: str, echoes: bool, largest: int) -> None:
+def test_a_smaller_largest_page_is_detected(total: str, echoes: bool, largest: int) -> None:
     api = ChangingList(0, 450, total=total, echoes=echoes, largest=largest)
     outcome, lacking = judged(api)
     assert outcome.is_silent
     assert not lacking
 
 
-def test_a_limit_that_is_always_repeated_as_twenty_misleads_nobody() -> None:
-    class Liar(ChangingList):
+def test_a_limit_that_is_always_returned_as_20_is_ignored() -> None:
+    class Always20(ChangingList):
         def _page(self, request: Request) -> Page:
             page = super()._page(request)
             return Page(page.keys, page.rows, page.total, 20)
 
     for count in (15, 20, 450, 498, 520):
-        api = Liar(0, count)
+        api = Always20(0, count)
         outcome, lacking = judged(api)
         assert outcome.is_silent
         assert not lacking
@@ -326,7 +321,7 @@ def test_an_api_that_ignores_the_limit_is_read_in_its_own_pages() -> None:
 
 @pytest.mark.parametrize("count", [0, 500, 1000, 2000, 4321])
 @pytest.mark.parametrize("past_end", PAST_END)
-def test_an_api_that_takes_one_limit_only_is_read_but_not_proved(count: int, past_end: Any) -> None:
+def test_an_api_with_one_limit_is_read_but_not_proved(count: int, past_end: Any) -> None:
     api = ChangingList(0, count, only_limit=1000, past_end=past_end)
     outcome, lacking = judged(api, size=1000)
     assert outcome.end, outcome
@@ -349,7 +344,7 @@ def test_pages_of_twenty_rows_are_never_too_heavy() -> None:
     assert Paginator(100).can_take(504)
 
 
-def test_a_refused_limit_becomes_one_that_every_source_names() -> None:
+def test_a_refused_limit_becomes_100() -> None:
     paginator = Paginator(1000)
     assert paginator.can_take(400)
     paginator.take(Page(status=400))
@@ -359,7 +354,7 @@ def test_a_refused_limit_becomes_one_that_every_source_names() -> None:
     assert not Paginator(1000).can_take(403)
 
 
-def test_what_is_no_row_counts_as_read_and_two_rows_with_one_key_are_two() -> None:
+def test_invalid_and_duplicate_rows_count_as_read() -> None:
     paginator = Paginator(1000)
     rows = [{"id": "1", "n": "old"}, None, {"id": "2"}, {"id": "1", "n": "new"}]
     step = paginator.take(Page(["1", "a hash", "2", "1"], rows, total=4))
@@ -385,7 +380,7 @@ def test_what_is_no_row_counts_as_read_and_two_rows_with_one_key_are_two() -> No
         {"next_page_token": 4},
     ],
 )
-def test_a_state_that_names_no_rows_starts_at_the_first_page(saved: Any) -> None:
+def test_a_state_without_valid_keys_starts_at_page_1(saved: Any) -> None:
     assert Paginator(1000, saved).request == Request(1, 1000)
 
 
@@ -397,17 +392,17 @@ def test_a_page_begins_before_the_position_and_ends_behind_it(position: int, siz
     assert request.begin <= max(0, position - 1 - overlap)
 
 
-def test_a_step_changes_no_page() -> None:
+def test_the_paginator_changes_no_page() -> None:
     page = Page(("1", "2", "1"), ({"id": "1"}, {"id": "2"}, {"id": "1", "n": 1}), 3)
     copy = Page(tuple(page.keys), tuple(dict(row) for row in page.rows if row), 3)
     Paginator(1000).take(page)
     assert page == copy
 
 
-# ------------------------------------------------------------------------------------ what a hostile tester has found
+# ------------------------------------------------------------------------------------ found by a hostile tester
 
 
-def test_rows_that_are_hidden_after_paging_are_no_reason_for_doubt() -> None:
+def test_rows_hidden_after_paging_are_not_missing() -> None:
     api = ChangingList(0, 3000, hidden=50)
     outcome, _ = judged(api, size=1000)
     assert outcome.end
@@ -440,7 +435,7 @@ def test_equal_rows_without_a_key_are_no_change_of_order(ids: tuple[int, ...]) -
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("ties", [0, 2600])
 @pytest.mark.parametrize("largest", [100, 50])
-def test_a_reading_of_many_pages_is_resumed_or_begun_anew(newest_first: bool, ties: int, largest: int) -> None:
+def test_a_reading_of_many_pages_is_resumed_or_restarted(newest_first: bool, ties: int, largest: int) -> None:
     api = ChangingList(0, 2600, newest_first=newest_first, ties=ties, largest=largest)
     outcome, lacking = judged(api, die_after=24)
     assert outcome.is_silent
@@ -449,7 +444,7 @@ def test_a_reading_of_many_pages_is_resumed_or_begun_anew(newest_first: bool, ti
         assert len(outcome.emitted) <= 2601
 
 
-def test_a_position_far_behind_the_list_starts_anew() -> None:
+def test_a_position_far_past_the_end_restarts() -> None:
     api = ChangingList(0, 500)
     paginator = Paginator(SIZE, {"position": 10**15, "keys": ["x"]}, date_field="date")
     rows: list[Any] = []
@@ -460,7 +455,7 @@ def test_a_position_far_behind_the_list_starts_anew() -> None:
 
 
 @pytest.mark.parametrize("total", ["exact", "none"])
-def test_an_api_that_knows_no_pages_gives_everything_at_once(total: str) -> None:
+def test_an_api_without_pages_is_read_at_once(total: str) -> None:
     class Everything(ChangingList):
         def _page(self, request: Request) -> Page:
             return super()._page(Request(1, 5000))
@@ -474,14 +469,14 @@ def test_an_api_that_knows_no_pages_gives_everything_at_once(total: str) -> None
 
 @pytest.mark.parametrize("served", [2, 3])
 @pytest.mark.parametrize("die_after", [1, 2, 3])
-def test_a_first_page_that_was_another_one_is_not_gone_on_from(served: int, die_after: int) -> None:
-    api = ChangingList(0, 500, faults={1: served})
+def test_a_wrong_first_page_is_not_resumed(served: int, die_after: int) -> None:
+    api = ChangingList(0, 500, wrong_pages={1: served})
     outcome, lacking = judged(api, die_after=die_after)
     assert outcome.end
     assert not lacking
 
 
-def test_a_killed_reading_that_lacks_rows_starts_anew_even_where_nothing_counts_them() -> None:
+def test_a_killed_reading_that_lacks_rows_restarts_without_a_total() -> None:
     for seed in range(200):
         # Pages end within rows of one date; the order settles before the sync that goes on.
         api = ChangingList(seed, 400, ties=3 + seed % 5, shuffle=True, total="none")

@@ -18,21 +18,21 @@ from source_retently.streams.prefetch import Prefetch
 from unit_tests.conftest import API, KEY, ListEndpoint, Response, records_of
 
 
-def test_pages_come_in_the_order_in_which_they_are_asked_for_however_long_each_takes() -> None:
+def test_pages_come_in_order_however_long_each_takes() -> None:
     gates = {number: threading.Event() for number in (2, 3, 4)}
 
     def fetch(number: int) -> int:
         assert gates[number].wait(5)
         return number * 10
 
-    ahead = Prefetch(fetch)
-    ahead.expect(gates)
+    prefetch = Prefetch(fetch)
+    prefetch.expect(gates)
     for number in (4, 3, 2):
         gates[number].set()
-    assert [ahead.get(number) for number in (2, 3, 4)] == [20, 30, 40]
+    assert [prefetch.get(number) for number in (2, 3, 4)] == [20, 30, 40]
 
 
-def test_a_page_is_fetched_once_and_those_no_longer_expected_are_forgotten() -> None:
+def test_pages_are_fetched_once_and_dropped_when_not_expected() -> None:
     fetched: list[int] = []
     done = threading.Semaphore(0)
 
@@ -41,28 +41,28 @@ def test_a_page_is_fetched_once_and_those_no_longer_expected_are_forgotten() -> 
         done.release()
         return number
 
-    ahead = Prefetch(fetch)
-    ahead.expect([1, 2])
-    ahead.expect([2, 1])
+    prefetch = Prefetch(fetch)
+    prefetch.expect([1, 2])
+    prefetch.expect([2, 1])
     assert done.acquire(timeout=5)
     assert done.acquire(timeout=5)
     assert sorted(fetched) == [1, 2]
-    ahead.expect([])
-    assert ahead.get(1) == 1
+    prefetch.expect([])
+    assert prefetch.get(1) == 1
     assert sorted(fetched) == [1, 1, 2]
 
 
-def test_a_fault_is_raised_in_the_turn_of_its_page() -> None:
+def test_an_error_is_raised_when_its_page_is_due() -> None:
     def fetch(number: int) -> int:
         if number == 3:
             raise ValueError(number)
         return number
 
-    ahead = Prefetch(fetch)
-    ahead.expect([2, 3])
-    assert ahead.get(2) == 2
+    prefetch = Prefetch(fetch)
+    prefetch.expect([2, 3])
+    assert prefetch.get(2) == 2
     with pytest.raises(ValueError, match="3"):
-        ahead.get(3)
+        prefetch.get(3)
 
 
 def test_its_threads_do_not_keep_a_stopped_process_alive() -> None:
@@ -93,7 +93,7 @@ def ids(callback: Callable[[requests.PreparedRequest], Response], api: responses
 
 
 @given(count=st.integers(0, 200), workers=st.integers(1, 10))
-def test_however_many_workers_the_rows_and_the_requests_are_the_same(count: int, workers: int) -> None:
+def test_any_number_of_workers_reads_the_same_rows_and_pages(count: int, workers: int) -> None:
     endpoint, alone = ListEndpoint("responses", rows(count)), ListEndpoint("responses", rows(count))
     with responses.RequestsMock() as api:
         assert list(ids(endpoint, api, workers)) == [str(i) for i in range(count)]
@@ -107,9 +107,7 @@ def test_however_many_workers_the_rows_and_the_requests_are_the_same(count: int,
     deletions=st.lists(st.tuples(st.integers(2, 14), st.integers(0, 199)), max_size=5),
     insertions=st.lists(st.integers(2, 14), max_size=5),
 )
-def test_the_promises_of_paging_hold_with_prefetch(
-    workers: int, deletions: list[tuple[int, int]], insertions: list[int]
-) -> None:
+def test_prefetch_loses_and_doubles_no_row(workers: int, deletions: list[tuple[int, int]], insertions: list[int]) -> None:
     endpoint = ListEndpoint("responses", rows(200))
     staying = {row["id"] for row in endpoint.rows}
 
@@ -127,7 +125,7 @@ def test_the_promises_of_paging_hold_with_prefetch(
     assert staying <= set(found)
 
 
-def test_after_a_step_back_pages_fetched_ahead_are_fetched_again() -> None:
+def test_prefetched_pages_are_fetched_again_after_a_step_back() -> None:
     endpoint = ListEndpoint("responses", rows(200))
 
     def change(request: int) -> None:
@@ -140,7 +138,7 @@ def test_after_a_step_back_pages_fetched_ahead_are_fetched_again() -> None:
     assert max(Counter(query["page"] for query in endpoint.queries).values()) > 1
 
 
-def test_the_pages_before_a_failed_one_are_out_when_it_fails(api: responses.RequestsMock, waits: list[float]) -> None:
+def test_pages_before_a_failed_page_are_emitted(api: responses.RequestsMock, waits: list[float]) -> None:
     endpoint = ListEndpoint("responses", rows(200))
     found = ids(lambda request: (403, {}, "") if "page=4&" in str(request.url) else endpoint(request), api, 10)
     came = 54  # pages of 20, 19 and 18 rows, the second with one known row, the third with two

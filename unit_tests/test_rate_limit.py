@@ -47,7 +47,7 @@ def test_many_threads_together_stay_within_the_budget(monkeypatch: pytest.Monkey
     assert time.monotonic() - started > 1.1  # 10 in each 0.4 s
 
 
-def test_after_a_429_nobody_asks_until_the_time_is_over() -> None:
+def test_after_a_429_all_requests_wait() -> None:
     shared = RateBudget(150)
     shared.pause(0.3)
     started = time.monotonic()
@@ -55,7 +55,7 @@ def test_after_a_429_nobody_asks_until_the_time_is_over() -> None:
     assert time.monotonic() - started >= 0.29
 
 
-def test_streams_of_a_run_share_the_budget_and_say_that_they_are_limited(
+def test_streams_share_the_budget_and_report_the_rate_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     slept: list[float] = []
@@ -73,7 +73,7 @@ def test_streams_of_a_run_share_the_budget_and_say_that_they_are_limited(
     assert any("campaigns: waiting until" in record.message and "HTTP 429" in record.message for record in caplog.records)
 
 
-def test_waiting_for_the_budget_says_until_when_and_why(
+def test_waiting_for_the_budget_is_logged_with_time_and_reason(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     shared = RateBudget(1)

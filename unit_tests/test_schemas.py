@@ -29,7 +29,7 @@ def fields(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, 
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_schema_is_draft_07_and_says_what_each_field_is(file: Path) -> None:
+def test_a_schema_is_draft_07_and_describes_each_field(file: Path) -> None:
     schema = json.loads(file.read_text(encoding="utf-8"))
     Draft7Validator.check_schema(schema)
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
@@ -43,7 +43,7 @@ def test_a_schema_is_draft_07_and_says_what_each_field_is(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_top_level_fields_have_one_type_and_names_that_differ_in_more_than_case(file: Path) -> None:
+def test_top_level_fields_have_one_type_and_distinct_names(file: Path) -> None:
     properties = json.loads(file.read_text(encoding="utf-8"))["properties"]
     assert all(len(field["type"]) == 2 for field in properties.values())
     assert len({name.lower() for name in properties}) == len(properties)
@@ -67,7 +67,7 @@ def nodes(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, A
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_no_client_loses_values_by_the_schema(file: Path) -> None:
     """Singer's SDK, and so Meltano, turns values of unions with booleans into booleans, and drops streams with arrays of bare
-    objects. Of a field without a type it asks whether it may be a list, and fails where nothing says so."""
+    objects. For a field without a type it checks whether it may be a list, and fails where the schema leaves that open."""
     for path, node in nodes(json.loads(file.read_text(encoding="utf-8"))):
         assert not {"oneOf", "allOf", "$ref"} & set(node), path
         if "type" in node and path:
@@ -94,7 +94,7 @@ def test_examples_match_their_schema(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_no_description_closes_a_list_of_values(file: Path) -> None:
-    """Retently's help speaks of further metrics and channels than its API's documents."""
+    """Retently's help names more metrics and channels than the documentation of its API."""
     for path, field in fields(json.loads(file.read_text(encoding="utf-8"))):
         text = field["description"]
         names_several = re.search(r"\w+, \w+,? (or|and) \w+|\b(NPS|CSAT|CES|STAR)\b.*\b(NPS|CSAT|CES|STAR)\b", text)

@@ -33,7 +33,7 @@ def test_check_reads_one_customer_and_an_empty_account_is_fine(api: responses.Re
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("response", "part"),
     [
         ({"status": 401, "json": {"message": f"bad {KEY}"}}, "does not accept the API key"),
         ({"status": 403, "json": refusal(403)}, "no permission"),
@@ -49,33 +49,33 @@ def test_check_reads_one_customer_and_an_empty_account_is_fine(api: responses.Re
         ({"body": requests.exceptions.ProxyError(KEY)}, "HTTPS_PROXY"),
     ],
 )
-def test_each_reason_to_fail_has_its_sentence(
-    api: responses.RequestsMock, waits: list[float], answer: dict[str, Any], said: str
+def test_each_failed_check_has_its_message(
+    api: responses.RequestsMock, waits: list[float], response: dict[str, Any], part: str
 ) -> None:
-    api.get(CUSTOMERS, **answer)
-    api.get(f"{API}nps/customers", **answer)
+    api.get(CUSTOMERS, **response)
+    api.get(f"{API}nps/customers", **response)
     api.get("https://elsewhere.example/login", body="<html>log in</html>")
-    status, sentence = check()
+    status, message = check()
     assert status == Status.FAILED
-    assert sentence
-    assert said in sentence
-    assert sentence.endswith(".")
-    assert not set('"\n') & set(sentence)
-    assert KEY not in sentence
+    assert message
+    assert part in message
+    assert message.endswith(".")
+    assert not set('"\n') & set(message)
+    assert KEY not in message
     assert sum(waits) < 12
 
 
-def test_a_bad_configuration_fails_check_with_its_sentence() -> None:
+def test_a_bad_configuration_fails_check_with_its_message() -> None:
     assert check({"api_key": ""}) == (Status.FAILED, "credentials.api_key is empty: fill it in.")
 
 
-def test_a_bad_base_url_fails_check_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_base_url_fails_check_with_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BASE_URL_VARIABLE, "http://retently.example")
     assert check()[0] == Status.FAILED
     assert "must use https" in str(check()[1])
 
 
-def test_the_base_url_moves_every_request(api: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_base_url_replaces_the_host_of_requests(api: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BASE_URL_VARIABLE, "http://127.0.0.1:8080/gateway")
     api.get("http://127.0.0.1:8080/gateway/api/v2/customers", json={"data": {"subscribers": []}})
     assert check() == (Status.SUCCEEDED, None)
@@ -93,7 +93,7 @@ def test_discover_lists_every_stream_with_a_key() -> None:
     assert incremental == {"customers": ["updatedDate"], "feedback": ["createdDate"], "outbox": ["sentDate"]}
 
 
-def test_a_failed_stream_fails_the_run_after_the_others_are_out(api: responses.RequestsMock) -> None:
+def test_a_failed_stream_fails_the_run_after_the_other_streams(api: responses.RequestsMock) -> None:
     api.get(f"{API}campaigns", status=400, body="the body of a failure")
     api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
     run = sync("campaigns", "templates")
@@ -117,9 +117,7 @@ def refuse(api: responses.RequestsMock, stream: str, status: int, **body: Any) -
 
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize("stream", MAY_BE_LACKING)
-def test_a_stream_that_the_plan_lacks_is_skipped_and_the_others_go_on(
-    api: responses.RequestsMock, stream: str, status: int
-) -> None:
+def test_a_stream_that_the_plan_lacks_is_skipped(api: responses.RequestsMock, stream: str, status: int) -> None:
     refuse(api, stream, status, json=refusal(status))
     api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
     run = sync(stream, "templates")
@@ -151,7 +149,7 @@ BODIES = [
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(("stream", "status"), [*((name, 403) for name in ("campaigns", "nps", *MAY_BE_LACKING)), ("nps", 404)])
-def test_a_refusal_that_is_not_the_apis_own_is_tried_again_and_then_fails(
+def test_a_refusal_of_another_server_is_retried_and_then_fails(
     api: responses.RequestsMock, waits: list[float], stream: str, status: int, body: dict[str, Any]
 ) -> None:
     path = {"nps": "nps/score"}.get(stream, stream)
@@ -160,7 +158,7 @@ def test_a_refusal_that_is_not_the_apis_own_is_tried_again_and_then_fails(
     assert 250 < sum(waits) < 400
 
 
-def test_a_firewall_that_lets_the_second_request_through(api: responses.RequestsMock) -> None:
+def test_a_refusal_of_a_firewall_is_retried(api: responses.RequestsMock) -> None:
     api.get(f"{API}campaigns", status=403, body="<html>")
     api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}]})
     assert len(sync("campaigns").records("campaigns")) == 1
@@ -178,7 +176,7 @@ def test_an_unknown_path_is_skipped_after_a_minute(api: responses.RequestsMock, 
 
 @pytest.mark.parametrize("body", [{"json": refusal(404)}, {"body": "<html>Cannot GET</html>"}])
 @pytest.mark.parametrize(("stream", "array"), [("customers", "subscribers"), ("outbox", "surveys")])
-def test_the_older_path_is_asked_after_a_404_of_any_body_once_a_run(
+def test_a_404_falls_back_to_the_older_path_once_a_run(
     api: responses.RequestsMock, waits: list[float], stream: str, array: str, body: dict[str, Any]
 ) -> None:
     api.get(f"{API}{stream}", status=404, **body)
@@ -191,7 +189,7 @@ def test_the_older_path_is_asked_after_a_404_of_any_body_once_a_run(
     assert SourceRetently().check_connection(logging.getLogger(), CONFIG)[0] == (stream == "customers")
 
 
-def test_a_resumed_sync_that_gets_a_404_asks_for_page_1_and_decides_there(api: responses.RequestsMock) -> None:
+def test_a_resumed_sync_restarts_at_page_1_after_a_404(api: responses.RequestsMock) -> None:
     endpoint = ListEndpoint("responses", [{"id": str(i), "createdDate": "2024-01-01T00:00:00.000Z"} for i in range(30)])
 
     def only_page_1(request: requests.PreparedRequest) -> Response:
@@ -210,7 +208,7 @@ def test_when_all_streams_are_skipped_the_run_fails(api: responses.RequestsMock)
     assert "every stream of the connection (account, trend_groups)" in error_message
 
 
-def test_a_bad_key_is_no_reason_to_skip(api: responses.RequestsMock) -> None:
+def test_a_bad_key_skips_no_stream(api: responses.RequestsMock) -> None:
     api.get(f"{API}reports", status=401)
     api.get(f"{API}templates", json={"templates": [{"id": "1"}]})
     assert sync("reports", "templates").errors

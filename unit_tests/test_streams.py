@@ -67,7 +67,7 @@ def test_all_streams_are_in_the_list() -> None:
         (Account, "account", "ping", "id"),
     ],
 )
-def test_each_stream_says_where_and_what(stream: type[RetentlyStream], name: str, path: str, key: str) -> None:
+def test_each_stream_has_its_name_path_and_key(stream: type[RetentlyStream], name: str, path: str, key: str) -> None:
     assert (stream().name, stream().path(), stream().primary_key) == (name, path, key)
     for method in ("path", "parse_response", "next_page_token"):
         assert getattr(stream, method) is not getattr(RetentlyStream, method)
@@ -102,9 +102,7 @@ def test_rows_are_found_in_every_envelope(
 
 
 @pytest.mark.parametrize("stream", [Campaigns, Templates, Reports, Nps])
-def test_endpoints_that_answer_everything_are_asked_once_and_without_a_page(
-    api: responses.RequestsMock, stream: type[RetentlyStream]
-) -> None:
+def test_unpaged_endpoints_get_one_request_without_a_page(api: responses.RequestsMock, stream: type[RetentlyStream]) -> None:
     rows = [{"id": str(i), "campaignId": str(i)} for i in range(1000)]
     body = {"campaigns": rows, "templates": rows, "data": rows[0] if stream is Nps else rows}
     api.get(API + stream().path(), json=body)
@@ -125,7 +123,7 @@ def rows(count: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("stream", "array", "sort"), PAGED)
-def test_lists_are_asked_for_in_large_pages_oldest_first(
+def test_lists_are_requested_in_large_pages_oldest_first(
     api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
 ) -> None:
     endpoint = ListEndpoint(array, rows(2500))
@@ -140,7 +138,7 @@ def test_lists_are_asked_for_in_large_pages_oldest_first(
 
 
 @pytest.mark.parametrize(("stream", "array", "sort"), PAGED)
-def test_an_echoed_smaller_limit_is_believed(
+def test_a_smaller_limit_in_the_response_is_used(
     api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
 ) -> None:
     endpoint = ListEndpoint(array, rows(250), limit=100)
@@ -168,7 +166,7 @@ def test_a_refusal_of_the_smaller_limit_too_is_a_failure(api: responses.Requests
 
 
 @pytest.mark.parametrize(("stream", "array", "sort"), PAGED)
-def test_rows_that_come_and_go_meanwhile_lose_and_double_none(
+def test_inserts_and_deletes_while_reading_lose_and_double_no_row(
     api: responses.RequestsMock, stream: type[RetentlyStream], array: str, sort: str
 ) -> None:
     endpoint = ListEndpoint(array, rows(3000))
@@ -192,13 +190,13 @@ def test_rows_that_come_and_go_meanwhile_lose_and_double_none(
 @pytest.mark.parametrize(
     "numbers", [{"total": -1}, {"pages": -3}, {"total": True}, {"total": "3"}, {"pages": None}, {"total": 2.5}]
 )
-def test_a_list_whose_numbers_are_none_is_read_to_its_end(api: responses.RequestsMock, numbers: dict[str, Any]) -> None:
+def test_invalid_totals_are_ignored(api: responses.RequestsMock, numbers: dict[str, Any]) -> None:
     for ids in (["1", "2"], ["3"], []):
         api.get(f"{API}companies", json={"data": {"companies": [{"id": name} for name in ids], **numbers}})
     assert [record["id"] for record in records_of(Companies(AUTH))] == ["1", "2", "3"]
 
 
-def test_paging_numbers_beside_data_count_and_without_any_a_page_without_news_ends(
+def test_a_list_ends_by_its_top_level_total_or_by_a_page_without_new_rows(
     api: responses.RequestsMock,
 ) -> None:
     api.get(f"{API}companies", json={"pages": 1, "total": 3, "data": {"companies": rows(3)}})
@@ -211,7 +209,7 @@ def test_paging_numbers_beside_data_count_and_without_any_a_page_without_news_en
     assert len(endpoint.queries) == 2
 
 
-def test_the_key_of_a_sent_survey_is_its_id_or_a_hash_of_what_never_changes() -> None:
+def test_the_key_of_a_sent_survey_is_its_id_or_a_stable_hash() -> None:
     stream = Outbox()
     sent = {
         "customerId": "c",
@@ -246,7 +244,7 @@ def test_a_row_without_a_key_gets_one(api: responses.RequestsMock) -> None:
     assert all(keys)
 
 
-def test_unknown_fields_are_passed_on_and_named_once(api: responses.RequestsMock, caplog: pytest.LogCaptureFixture) -> None:
+def test_unknown_fields_are_emitted_and_logged_once(api: responses.RequestsMock, caplog: pytest.LogCaptureFixture) -> None:
     api.get(f"{API}campaigns", json={"campaigns": [{"id": "1", "colour": "red"}, {"id": "2", "colour": "blue", "shape": 1}]})
     with caplog.at_level("INFO"):
         assert [row["colour"] for row in records_of(Campaigns(AUTH))] == ["red", "blue"]
@@ -254,7 +252,7 @@ def test_unknown_fields_are_passed_on_and_named_once(api: responses.RequestsMock
     assert [line.split(": ")[-1] for line in named] == ["colour.", "shape."]
 
 
-def test_the_mark_of_a_finished_full_refresh_means_start_again() -> None:
+def test_a_finished_full_refresh_state_starts_again() -> None:
     stream = Companies(AUTH)
     stream.state = {"__ab_full_refresh_sync_complete": True}
     assert stream.state == {}

@@ -40,7 +40,7 @@ def test_dates_become_utc_with_z(given_: Any, expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "hopeless",
+    "invalid",
     [
         "yesterday",
         "2019-02-30T00:00:00.000Z",
@@ -55,9 +55,9 @@ def test_dates_become_utc_with_z(given_: Any, expected: str | None) -> None:
         "Z",
     ],
 )
-def test_what_is_no_date_is_unfit(hopeless: Any) -> None:
+def test_invalid_dates_are_not_coercible(invalid: Any) -> None:
     with pytest.raises(NotCoercible):
-        utc(hopeless)
+        utc(invalid)
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.timezones()))
@@ -69,7 +69,7 @@ def test_text_order_is_time_order(date: datetime) -> None:
     assert 0 <= (date - back).total_seconds() < 0.001
 
 
-def fitted(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def coerced(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     warned: list[str] = []
     record = copy.deepcopy(record)
     Coercion(SCHEMAS["Feedback"], lambda path, wanted, value: warned.append(path), lambda _: None).coerce(record)
@@ -103,8 +103,8 @@ def fitted(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         ("notes", ["called back", 5], [{"value": "called back"}, {"value": 5}]),
     ],
 )
-def test_values_are_made_to_fit(field: str, given_: Any, expected: Any) -> None:
-    record, warned = fitted({"id": "1", field: given_})
+def test_values_are_coerced(field: str, given_: Any, expected: Any) -> None:
+    record, warned = coerced({"id": "1", field: given_})
     assert record == {"id": "1", field: expected}
     assert warned == []
 
@@ -133,7 +133,7 @@ def with_value(name: str, path: tuple[str, ...], value: Any) -> tuple[Any, list[
 
 
 @pytest.mark.parametrize("other", ["text", 5, 7.5, True, False, ["a"], [{"a": 1}], []])
-def test_what_comes_in_place_of_any_object_is_kept(other: Any) -> None:
+def test_other_values_in_place_of_an_object_are_kept(other: Any) -> None:
     objects = [(name, path) for name, path, field in FIELDS if "object" in field.get("type", [])]
     assert {("customers", ("location",)), ("account", ("plan",))} <= {(stream.lower(), path) for stream, path in objects}
     for name, path in objects:
@@ -141,14 +141,14 @@ def test_what_comes_in_place_of_any_object_is_kept(other: Any) -> None:
 
 
 @pytest.mark.parametrize("empty", ["null", "NULL", " null ", "None", "NaN", "undefined", "", "  "])
-def test_a_text_that_says_that_there_is_nothing_is_null_unless_text_belongs_there(empty: str) -> None:
+def test_texts_that_mean_null_become_null_except_in_text_fields(empty: str) -> None:
     for name, path, field in FIELDS:
         if "string" not in field.get("type", ["string"]) or "format" in field:
             assert with_value(name, path, empty) == (None, []), path
     assert with_value("Feedback", ("lastName",), "Null") == ("Null", [])
 
 
-def test_properties_by_name_become_a_list_in_every_stream_that_has_them() -> None:
+def test_custom_properties_by_name_become_a_list() -> None:
     for name, path in (
         ("Feedback", ("customProps",)),
         ("Outbox", ("attributes", "customProps")),
@@ -159,7 +159,7 @@ def test_properties_by_name_become_a_list_in_every_stream_that_has_them() -> Non
 
 
 @pytest.mark.parametrize(
-    ("field", "hopeless"),
+    ("field", "invalid"),
     [
         ("score", "nine"),
         ("score", True),
@@ -169,8 +169,8 @@ def test_properties_by_name_become_a_list_in_every_stream_that_has_them() -> Non
         ("createdDate", "x"),
     ],
 )
-def test_what_can_not_be_made_to_fit_becomes_null_with_a_warning(field: str, hopeless: Any) -> None:
-    assert fitted({field: hopeless}) == ({field: None}, [field])
+def test_values_that_are_not_coercible_become_null_with_a_warning(field: str, invalid: Any) -> None:
+    assert coerced({field: invalid}) == ({field: None}, [field])
 
 
 json_values = st.recursive(
@@ -182,7 +182,7 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize("name", SCHEMAS)
 @given(data=st.data())
-def test_whatever_comes_the_record_fits_its_schema_and_keeps_its_keys(name: str, data: st.DataObject) -> None:
+def test_any_record_matches_its_schema_and_keeps_its_fields(name: str, data: st.DataObject) -> None:
     schema = SCHEMAS[name]
     record = data.draw(st.dictionaries(st.sampled_from([*schema["properties"], "unknown"]), json_values))
     keys = set(record)
