@@ -73,7 +73,7 @@ CONFIGS: list[tuple[str, Any, str]] = [
     ("a key that is a number", {"api_key": 12345}, "credentials.api_key must be text"),
     ("a key of two lines", {"api_key": f"{SECRET}\n{SECRET}"}, "line break"),
     ("a key with a letter like é", {"api_key": SECRET.replace(" ", "") + "é"}, "not ASCII"),
-    ("a key with a tab", {"api_key": f"{SECRET}\t{SECRET}"}, "whitespace"),
+    ("a key with a tab", {"api_key": f"{SECRET}\t{SECRET}"}, "whitespace or characters that are not ASCII"),
     ("a key with a null byte", {"api_key": f"a\0{SECRET}"}, "whitespace or characters that are not ASCII"),
     ("both kinds", {"credentials": {"api_key": SECRET, **OAUTH}}, "keep one kind"),
     ("an unknown kind", {"credentials": {"auth_type": SECRET, "api_key": "x"}}, "auth_type must be Token"),

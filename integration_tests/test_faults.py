@@ -28,8 +28,8 @@ TABLE: list[tuple[str, str, str]] = [
     ("403", CONFIG_ERROR, "no permission for the request for templates (HTTP 403)"),
     ("404", CONFIG_ERROR, "does not know the request for templates (HTTP 404)"),
     ("408", TRANSIENT, "did not wait for the end of the request for templates (HTTP 408)"),
-    ("409", SYSTEM, "an unexpected status to the request for templates (HTTP 409)"),
-    ("422", SYSTEM, "an unexpected status to the request for templates (HTTP 422)"),
+    ("409", SYSTEM, "returned an unexpected status to the request for templates (HTTP 409)"),
+    ("422", SYSTEM, "returned an unexpected status to the request for templates (HTTP 422)"),
     ("429", TRANSIENT, "rate limit left no room"),
     *(
         (status, TRANSIENT, f"could not serve the request for templates (HTTP {status})")

@@ -96,9 +96,8 @@ def slow_read(sandbox: SandboxProcess, folder: Path) -> "subprocess.Popen[str]":
     """A read whose first page is out, while the pages after it hang."""
     sandbox.do({"switch": {"latency_ms": 0}}, {"reset": True})
     sandbox.do({"kind": "feedback", "before_page": 1, "switch": {"latency_ms": 30_000}})
-    return start(
-        sandbox, command_line(folder, "read", config={**sandbox.config, "_page_size": PAGE}, catalog=catalog_of("feedback"))
-    )
+    config = {**sandbox.config, **small_pages(PAGE)}
+    return start(sandbox, command_line(folder, "read", config=config, catalog=catalog_of("feedback")))
 
 
 def test_sigterm_ends_it_at_once_after_the_finished_page(own: SandboxProcess, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_missing_temporary_folder_gets_a_message(tmp_path: Path, sandbox: Sand
     assert run.code == 1
     assert run.stderr == ""
     assert run.errors[0]["failure_type"] == "config_error"
-    assert run.error_message == "No folder for temporary files can be written: set TMPDIR to one that can."
+    assert run.error_message == "No temporary folder can be written: set TMPDIR to a folder that can."
 
 
 @pytest.mark.parametrize("warnings", ["error", "always", "error::DeprecationWarning"])

@@ -142,7 +142,7 @@ def test_an_invalid_proxy_url(forked: Connector, secure: SandboxProcess, address
 def test_an_invalid_file_of_certificates(forked: Connector, secure: SandboxProcess, path: str) -> None:
     for command in ("check", "read"):
         run = forked(command, secure, environment={"REQUESTS_CA_BUNDLE": path}, timeouts=SHORT)
-        assert run.error_message == "REQUESTS_CA_BUNDLE names no file of certificates: correct it, or unset it."
+        assert run.error_message == "REQUESTS_CA_BUNDLE is not the path of a file of certificates: correct it, or unset it."
 
 
 def test_a_company_authority(forked: Connector, secure: SandboxProcess, bundle: str) -> None:

@@ -174,7 +174,7 @@ def test_failures_show_the_connectors_messages(sync: Sync) -> None:
         ended = sync(account)
         assert "Nothing of this sync is in out/retently.duckdb" in message(ended)
         # PyAirbyte breaks lines.
-        assert "the request for companies (page 1) unexpectedly (HTTP 422)" in " ".join(ended.stderr.split())
+        assert "an unexpected status to the request for companies (page 1) (HTTP 422)" in " ".join(ended.stderr.split())
         account.do({"faults": {"rate": 0}})
         assert sync(account).returncode == 0
         account.do({"kind": "customers", "insert": 1}, {"fault": "422", "path": "companies", "times": 9})

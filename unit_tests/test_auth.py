@@ -18,7 +18,7 @@ from source_retently.streams.endpoints import Campaigns
 from unit_tests.conftest import API, CONFIG, KEY, records_of
 
 TOKEN_URL = "https://app.retently.com/api/oauth/token"
-OAUTH = {
+OAUTH: dict[str, Any] = {
     "credentials": {"auth_type": "Client", "client_id": "the-id", "client_secret": "s3cret", "refresh_token": "r3fresh"},
     "x": 1,
 }
@@ -102,7 +102,7 @@ def test_a_new_refresh_token_is_used_and_sent_to_the_platform(
     (line,) = capsys.readouterr().out.splitlines()
     control = json.loads(line)["control"]
     assert control["type"] == "CONNECTOR_CONFIG"
-    assert control["connectorConfig"]["config"] == {"x": 1, "credentials": {**OAUTH["credentials"], "refresh_token": "n3xt"}}  # type: ignore[dict-item]
+    assert control["connectorConfig"]["config"] == {"x": 1, "credentials": {**OAUTH["credentials"], "refresh_token": "n3xt"}}
 
 
 def test_an_unchanged_refresh_token_is_not_sent(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Streams with a request for each row of another stream, and scores that may be missing."""
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import responses
@@ -144,7 +145,7 @@ def test_reports_are_requested_since_the_start_date(
 ) -> None:
     api.get(f"{API}reports", json={"data": []})
     sync("reports", config={**CONFIG, **({"start_date": start} if start else {})})
-    params = api.calls[0].request.params  # type: ignore[attr-defined]
+    params = dict(parse_qsl(urlsplit(str(api.calls[0].request.url)).query))
     assert params.get("startDate") == expected
     assert ("endDate" in params) == bool(expected)
     assert all(len(value) == 10 for value in params.values())
