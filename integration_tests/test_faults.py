@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from integration_tests.conftest import Connector, keys_in, small_pages
-from sandbox.app import CLIENT
 from sandbox.data import CAMPAIGNS
 from sandbox.process import PATHS, SandboxProcess
 from sandbox.sign_in import CLIENT

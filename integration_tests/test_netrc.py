@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from integration_tests.conftest import Connector, command_line
-from sandbox.app import CLIENT
+from sandbox.sign_in import CLIENT
 from source_retently.run_context import Timeouts
 from unit_tests.run import catalog_of
 

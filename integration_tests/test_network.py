@@ -13,7 +13,6 @@ import pytest
 import trustme
 
 from integration_tests.conftest import Connector, command_line
-from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
 from sandbox.sign_in import CLIENT
 from source_retently.run_context import Timeouts

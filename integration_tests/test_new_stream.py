@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from integration_tests.conftest import ROOT
+from unit_tests.run import ROOT
 
 CLASS = """
 class Surveys(IncrementalStream):

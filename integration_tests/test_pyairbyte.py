@@ -9,10 +9,9 @@ from typing import Any
 import duckdb
 
 from docs.erd.relations import RELATIONS
-from docs.tables import PAGE
+from docs.generate import PAGE
 from integration_tests.conftest import Connector, run_program
 from sandbox.process import SandboxProcess
-from source_retently.streams.endpoints import STREAMS
 from unit_tests.run import catalog_of
 
 KINDS = {

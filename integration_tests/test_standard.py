@@ -9,10 +9,9 @@ import yaml
 from airbyte_cdk.test.models import ConnectorTestScenario
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
-from integration_tests.acceptance import ACCOUNT, LIVE
-from sandbox.process import SandboxProcess
+from docs.generate import EXPECTED, expected_records
+from integration_tests.acceptance import LIVE
 from source_retently import SourceRetently
-from source_retently.environment import BASE_URL_VARIABLE
 from unit_tests.run import ROOT, Run, catalog_of, read_in_process
 
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "acceptance-test-config.yml").read_text(encoding="utf-8"))
@@ -53,13 +52,6 @@ def records(run: Run) -> list[dict[str, Any]]:
     return [{"stream": record["stream"], "data": record["data"]} for record in run.of("RECORD")]
 
 
-def first_records() -> list[dict[str, Any]]:
-    first: dict[str, Any] = {}
-    for record in records(read()):
-        first.setdefault(record["stream"], record)
-    return list(first.values())
-
-
 @pytest.mark.skipif(LIVE, reason="the records are the sandbox's")
 def test_expected_records() -> None:
     """The first record of each stream, every field of it."""
@@ -76,10 +68,3 @@ def test_a_future_cursor_reads_everything() -> None:
     assert not run.errors
     assert {"customers", "feedback", "outbox"} <= {line.split(":")[0] for line in run.warnings}
     assert records(run) == records(read())
-
-
-if __name__ == "__main__":
-    with SandboxProcess(**ACCOUNT) as sandbox, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(BASE_URL_VARIABLE, sandbox.url)
-        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in first_records()]
-    EXPECTED.write_text("".join(lines), encoding="utf-8")

@@ -14,8 +14,8 @@ import pytest
 
 from integration_tests.conftest import run_program, secrets_of
 from integration_tests.leaks import leaked
-from sandbox.app import CLIENT
 from sandbox.process import SandboxProcess
+from sandbox.sign_in import CLIENT
 from unit_tests.run import ROOT
 
 SMALL: dict[str, Any] = {"customers": 30, "companies": 5, "feedback": 40, "outbox": 30}
