@@ -163,6 +163,35 @@ def test_a_page_that_is_wrong_once_is_requested_again(served: Any, request_numbe
     assert not lacking
 
 
+@given(
+    seed=st.integers(0, 10**9), count=st.sampled_from([23, 45, 67]), deleted_at=st.integers(2, 6), wrong_at=st.integers(2, 9)
+)
+@settings(max_examples=400)
+def test_a_wrong_page_after_deletions_hides_no_row(seed: int, count: int, deleted_at: int, wrong_at: int) -> None:
+    chance = random.Random(seed)
+
+    def delete(api: ChangingList) -> None:
+        for index in sorted(chance.sample(range(15), chance.randrange(7)), reverse=True):
+            api.delete(index)
+
+    api = ChangingList(seed, count, total=chance.choice(["exact", "less", "none"]), k=3)
+    api.script = {deleted_at: delete}
+    api.wrong_pages = {wrong_at: chance.randint(1, 3)}
+    outcome, lost = judged(api, size=10, prefetched=chance.randint(1, 5))
+    assert not lost or not outcome.is_silent
+
+
+@pytest.mark.parametrize("deleted", range(1, 10))
+def test_a_first_page_with_too_few_rows_is_not_read(deleted: int) -> None:
+    def delete(api: ChangingList) -> None:
+        for _ in range(deleted):
+            api.delete(5)
+
+    api = ChangingList(0, 23, wrong_pages={1: 3}, script={3: delete})
+    outcome, lost = judged(api, size=10)
+    assert not lost or not outcome.is_silent
+
+
 def test_an_empty_first_page_is_requested_again() -> None:
     api = ChangingList(0, 500, wrong_pages={1: "empty"})
     outcome, lacking = judged(api)

@@ -33,10 +33,7 @@ MOST_STEPS_BACK = 8
 
 
 class Paginator:
-    """One reading of one list.
-
-    Ask for `request`, give the response to `take`, emit the rows of its step, and go on until the step has an end.
-    """
+    """One reading of a list: ask for `request`, give the response to `take`, emit the rows of its step, until that has an end."""
 
     def __init__(
         self,
@@ -62,15 +59,14 @@ class Paginator:
         """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
         self._seen = SeenKeys()
         self._totals = Totals()
-        self._back = 0
         self._steps_back: dict[int, int] = {}
-        self._is_catching_up = False
-        self._pages = self._stale_pages = self._empty_first_pages = 0
+        self._is_catching_up = self._has_come_short = self._foresees = False
+        self._known_page: tuple[Any, ...] = ()
+        self._back = self._pages = self._stale_pages = self._empty_first_pages = 0
         self._first_of_list: int | None = None
+        self._first_page: list[int] = []  # until the second one is there
         self._overlaps, self._was_short, self._has_hidden_rows = True, False, False
-        self._readings, self._unseen_in_reading = 1, 0
-        self._requests = self._last_unseen = 0
-        self._foresees = False
+        self._readings, self._unseen_in_reading, self._requests, self._last_unseen = 1, 0, 0, 0
         self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
         self.request = self._sizes.request_at(self.position)
         """What to ask for next."""
@@ -139,6 +135,10 @@ class Paginator:
         gives_all = sizes.ignores_limit and (self._totals.last is None or self._totals.last <= len(keys))
         if gives_all and self._seen.has_all(keys):
             return self._finish()  # the API has no pages, and gives everything at once
+        first_page, self._first_page = self._first_page, []
+        if keys and begin < len(first_page) and keys[0] != first_page[begin]:
+            self.position, self._back, self.saved = 0, 1, {"keys": [], "position": 0}
+            return self._ask("the list changed after its first page, asking for that again")
         if begin >= self.position:
             is_past_end = not keys or (
                 self._totals.last is not None and begin >= self._totals.last and self._seen.has_all(keys)
@@ -182,43 +182,42 @@ class Paginator:
 
     def _accept(self, page: Page, keys: list[int], begin: int, limit: int) -> Step:
         """Takes a page that is in its place: emits what is unseen, and decides whether the list ends here."""
+        is_first, is_short = self.request.number == 1, len(keys) < limit
+        has_fewer = is_first and is_short and self._pages == 0 and bool(keys) and page.total != len(keys)
+        if has_fewer and page.total is not None and not self._has_come_short:
+            self._has_come_short = True
+            return Step(event=f"the API counts {page.total:,} rows but gave {len(keys):,}, asking again")
         was_back, self._back = self._back > 0, 0
         unseen = self._unseen(page, keys, begin, is_behind=was_back)
         rows = [row for row in unseen.values() if row is not None]
+        self._is_catching_up = (self._is_catching_up or was_back) and not unseen
+        if self._is_catching_up and keys and self._known_page != (self.request, *keys):
+            self._known_page = (self.request, *keys)
+            return Step(event="the API gave a page without an unseen row after a step back, asking again")
         self._pages += 1
         self._sizes.end_trial(is_successful=True)
-        is_first, is_short = self.request.number == 1, len(keys) < limit
         self._overlaps &= is_first or begin < self.position or self._readings > 1
         self._totals.is_too_small |= page.total is not None and begin + len(keys) > page.total and bool(unseen)
-        if step := self._check_short_first_page(page, rows, len(keys), limit):
-            return step
+        if has_fewer:  # perhaps the API gives no more at once
+            self._move_to(page, len(keys))
+            self._sizes.clamp_to(max(len(keys), LEAST_OVERLAPPING))
+            return self._ask(rows=rows)
         # A list that goes on behind a page that came short hides rows: it removes them after paging.
         self._has_hidden_rows |= self._was_short and bool(unseen)
         self._was_short = is_short
-        self._is_catching_up = (self._is_catching_up or was_back) and not unseen
         if not (unseen or is_short or self._is_catching_up or is_first) and self._readings == 1:
             self._stale_pages += 1
             if self._stale_pages > MOST_STALE_PAGES:
                 return Step(failure="different page numbers bring the same rows")
             return Step(event="the API gave a page without an unseen row, asking again")
         self._stale_pages = 0
+        self._first_page = keys if self._pages == 1 and is_first else []
         self._move_to(page, begin + len(keys))
         is_later = not is_first or not keys or self._readings == 1 < self._pages
         is_nothing_new = is_later and not (unseen or was_back)
         if is_short and (page.total == self.position or is_nothing_new):
             return self._finish(rows)
         self._foresees = not is_short
-        return self._ask(rows=rows)
-
-    def _check_short_first_page(self, page: Page, rows: Sequence[Row], count: int, limit: int) -> Step | None:
-        """A first page with fewer rows than asked for and counted comes twice; then the API gives no more at once."""
-        most_looks = 1 if page.total is None else 2
-        if self.request.number > 1 or self._pages > most_looks or not 0 < count < limit or page.total == count:
-            return None
-        self._move_to(page, count)
-        if self._pages == 1 and page.total is not None:
-            return Step(rows, event=f"the API counts {page.total:,} rows but gave {count:,}, asking again")
-        self._sizes.clamp_to(max(count, LEAST_OVERLAPPING))
         return self._ask(rows=rows)
 
     def _step_back(self, keys: list[int], begin: int, limit: int) -> Step:
@@ -282,10 +281,9 @@ class Paginator:
 
     def _unseen(self, page: Page, keys: list[int], begin: int, *, is_behind: bool) -> dict[int, Row | None]:
         is_in_order = self._readings == 1 and not (is_behind or self._is_catching_up)
-        is_later = is_in_order and self._pages > 0
-        most_inserted = self._seen.most_inserted(page, keys, self._date_field, self._totals.growth) if is_later else 0
         first_expected = self.position - begin if is_in_order else None
-        unseen = self._seen.take(page, keys, first_expected=first_expected, most_inserted=most_inserted)
+        growth = self._totals.growth if self._pages else 0
+        unseen = self._seen.take(page, keys, first_expected=first_expected, growth=growth, date_field=self._date_field)
         if unseen:
             self._last_unseen = self._requests
             self._unseen_in_reading += len(unseen)

@@ -36,7 +36,7 @@ class SeenKeys:
         """Notes keys of rows that are not emitted."""
         self._hashes.update(keys)
 
-    def most_inserted(self, page: Page, keys: list[int], date_field: str, growth: int) -> int:
+    def _most_inserted(self, page: Page, keys: list[int], date_field: str, growth: int) -> int:
         """How many of the rows that a page begins with may be known because rows were inserted before them.
 
         0 where the list is sorted as asked. Known rows of one date may also be there because their order changed: then as many
@@ -47,19 +47,29 @@ class SeenKeys:
         known = next((i for i, key in enumerate(keys) if key not in self._hashes), len(keys))
         return known if len(set(dates_of(page, date_field)[:known])) == known else growth
 
+    def _begins_with_inserted(self, page: Page, keys: list[int], date_field: str) -> bool:
+        """Whether a page that is read again is newest-first, with rows before the known ones that are newer than these."""
+        unseen = next((i for i, key in enumerate(keys) if key in self._hashes), 0)
+        dates = dates_of(page, date_field)
+        return unseen > 0 and is_newest_first(page, date_field) and dates[unseen - 1] > dates[unseen]
+
     def shows_deletion(self, page: Page, keys: list[int]) -> bool:
         """Whether known rows with keys of their own come behind unknown ones."""
         own = [key for key, text in zip(keys, page.keys, strict=True) if text[:1] != GENERATED_KEY_PREFIX]
         unseen = [key not in self._hashes for key in own]
         return True in unseen and not all(unseen[unseen.index(True) :])
 
-    def take(self, page: Page, keys: list[int], *, first_expected: int | None, most_inserted: int) -> dict[int, Row | None]:
+    def take(
+        self, page: Page, keys: list[int], *, first_expected: int | None, growth: int, date_field: str
+    ) -> dict[int, Row | None]:
         """The rows that were not seen before, each once: the last of several with one key, in the place of the first.
 
         :param first_expected: index of the first row that no page should have brought yet; None where some may have
-        :param most_inserted: rows that may have been inserted before this page, so that it begins earlier
+        :param growth: by how many rows the last total is larger than all before
         """
         latest: dict[int, Row | None] = {}
+        most_inserted = self._most_inserted(page, keys, date_field, growth) if first_expected is not None else 0
+        is_inserted = first_expected is None and self._begins_with_inserted(page, keys, date_field)
         for i, (key, row) in enumerate(zip(keys, page.rows, strict=True)):
             if key in latest:
                 self.uncounted += 1  # two rows with one key on one page are two
@@ -69,7 +79,7 @@ class SeenKeys:
                 is_expected_unseen = first_expected is not None and i >= first_expected
                 is_shifted = not latest and i - (first_expected or 0) < most_inserted
                 self.uncounted += is_expected_unseen and (is_other or is_shifted)
-                changes = bool(latest) and not is_other
+                changes = bool(latest) and not is_other and not is_inserted
                 self.order_changed |= changes
                 self.order_changes_now |= changes
                 continue
