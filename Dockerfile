@@ -4,7 +4,7 @@ ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.0.2@sha256:9fdb1888c426
 FROM ${BASE_IMAGE} AS builder
 USER root
 COPY requirements.lock /tmp/requirements.lock
-# Without dependencies: the lock is complete, but for what only other kinds of connectors import (pyproject.toml, tool.uv).
+# Without dependencies: the lock is complete, but for what only other kinds of connectors import (requirements-overrides.txt).
 RUN python -m venv --without-pip /airbyte/venv \
  && python -m pip --python /airbyte/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: \
     --require-hashes --requirement /tmp/requirements.lock

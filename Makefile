@@ -12,51 +12,75 @@ BIN := .venv/bin
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-.venv/done: setup.py
+# Two locks: what the demo needs, and what development needs, which is more. A venv is set up again where its lock, the package's
+# description or the installed packages (`uv sync` removes some) are newer than its stamp.
+DEMO := $(if $(wildcard .venv/dev),.venv/dev,.venv/demo)
+DEV := .venv/dev
+.NOTPARALLEL: # one venv
+
+# uv does not read pip's settings. Where they name an index or certificates, uv is told of them.
+UV_ENV = : $${UV_DEFAULT_INDEX:=$$PIP_INDEX_URL} $${UV_INDEX:=$$PIP_EXTRA_INDEX_URL} $${SSL_CERT_FILE:=$$PIP_CERT}; . .venv/uv.env; \
+	[ -z "$$SSL_CERT_FILE" ] && unset SSL_CERT_FILE || export SSL_CERT_FILE; \
+	export UV_DEFAULT_INDEX UV_INDEX UV_INDEX_STRATEGY=unsafe-best-match UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never;
+
+COMPILE = $(UV_ENV) $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --upgrade --quiet \
+	--custom-compile-command "make lock"
+
+.venv/bin/uv:
 	@[ -n "$(PYTHON)" ] || { echo "No Python 3.10, 3.11 or 3.12 with venv found: install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Setting up .venv with $(PYTHON); this takes about a minute."
+	@echo "Setting up .venv with $(PYTHON)."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,demo,test]'
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-demo.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement .venv/uv.txt
+
+.venv/uv.env: .venv/bin/uv
+	@$(BIN)/python -m pip config list 2>/dev/null | sed -n -e 's/^[a-z]*\.index-url=\(.*\)/: $${UV_DEFAULT_INDEX:=\1}/p' \
+		-e 's/^[a-z]*\.extra-index-url=\(.*\)/: $${UV_INDEX:=\1}/p' -e 's/^[a-z]*\.cert=\(.*\)/: $${SSL_CERT_FILE:=\1}/p' > $@
+
+.venv/demo .venv/dev: .venv/%: requirements-%.lock pyproject.toml setup.py $(wildcard .venv/lib/python3*/site-packages) | .venv/uv.env
+	@$(UV_ENV) echo "--editable ." | $(BIN)/uv pip sync --quiet --python .venv --build-constraints $< $< -
 	@touch $@
 
-demo: .venv/done ## read an imitation of the API into out/demo.duckdb, and compare
+demo: $(DEMO) ## read an imitation of the API into out/demo.duckdb, and compare
 	@$(BIN)/python -m sandbox.demo
 
-sync: .venv/done ## read the account of secrets/config.json into out/retently.duckdb; FULL=1 reads everything again, START=2024-01-01 nothing older
+sync: $(DEMO) ## read the account of secrets/config.json into out/retently.duckdb; FULL=1 reads everything again, START=2024-01-01 nothing older
 	@$(BIN)/python examples/to_duckdb.py --config "$(or $(CONFIG),secrets/config.json)" --out "$(or $(OUT),out/retently.duckdb)" \
 		$(if $(FULL),--full) $(if $(START),--start "$(START)") $(if $(SAME_ACCOUNT),--same-account)
 
 test: lint ## check everything: style, types, unit tests, integration tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
-lint: .venv/done ## check style and types
+lint: $(DEV) ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-docker: .venv/done ## build the image, and run it as the platform does
+docker: $(DEV) ## build the image, and run it as the platform does
 	@integration_tests/container.sh
 
-probe: .venv/done ## find out how the API of the account of secrets/config.json behaves; at most 80 requests, read-only
+probe: $(DEMO) ## find out how the API of the account of secrets/config.json behaves; at most 80 requests, read-only
 	@$(BIN)/python -m probe
 
-chaos: .venv/done ## 200 syncs with random errors; CHAOS_SEED=7 for other ones
+chaos: $(DEV) ## 200 syncs with random errors; CHAOS_SEED=7 for other ones
 	@mkdir -p out
 	@CHAOS_RUNS=$${CHAOS_RUNS:-200} $(BIN)/python -m pytest integration_tests/test_chaos.py -k "test_chaos or healthy" -rP > out/chaos.log 2>&1; \
 	code=$$?; grep -E '^(chaos|healthy|E   |[0-9]+ (passed|failed))' out/chaos.log; exit $$code
 
-bench: .venv/done ## measure speed, memory and requests, compared with other programs; takes about 12 minutes
+bench: $(DEV) ## measure speed, memory and requests, compared with other programs; takes about 12 minutes
 	@$(BIN)/python -m benchmarks
 
-generate: .venv/done ## write what follows from the stream classes and schemas: tables, catalog, expected records, metadata, diagram
+generate: $(DEV) ## write what follows from the stream classes and schemas: tables, catalog, expected records, metadata, diagram
 	@$(BIN)/python -m docs.generate
 
-lock: .venv/done ## pin the image's dependencies, with hashes, to the newest that setup.py allows
-	@$(BIN)/uv pip compile setup.py --universal --python-version 3.10 --generate-hashes --upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
+lock: $(DEV) ## pin all dependencies, with hashes, to the newest that pyproject.toml allows
+	@$(COMPILE) --extra test --output-file requirements-dev.lock
+	@$(COMPILE) --extra sandbox --extra demo --constraints requirements-dev.lock --output-file requirements-demo.lock
+	@$(COMPILE) --overrides requirements-overrides.txt --output-file requirements.lock
 
-audit: .venv/done ## search the pinned dependencies for known vulnerabilities; needs PyPI
+audit: $(DEV) ## search the pinned dependencies for known vulnerabilities; needs PyPI
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 
-format: .venv/done ## format the code
+format: $(DEV) ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix .

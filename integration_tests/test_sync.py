@@ -228,7 +228,7 @@ def test_everything_again_and_an_earlier_start(sync: Sync) -> None:
 
 def test_make_passes_its_options_on() -> None:
     def command(*words: str) -> list[str]:
-        dry = ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/done", "sync", *words]
+        dry = ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/demo", "--old-file=.venv/dev", "sync", *words]
         shown = subprocess.run(dry, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
         return shlex.split(shown.replace("\\\n", ""))[2:]
 

@@ -1,6 +1,7 @@
 """Copies of the version, the stream list and the defaults agree with it."""
 
 import re
+from importlib.metadata import metadata as installed_metadata
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from airbyte_connector_models.metadata.v0.connector_metadata_definition_v0 import ConnectorMetadataDefinitionV0
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from docs.erd.relations import RELATIONS
 from docs.generate import EXPECTED, FILES, PAGE
@@ -35,7 +38,7 @@ def metadata() -> dict[str, Any]:
     return data
 
 
-def test_setup_py_is_the_only_source_of_the_version(metadata: dict[str, Any]) -> None:
+def test_pyproject_is_the_only_source_of_the_version(metadata: dict[str, Any]) -> None:
     assert metadata["dockerImageTag"] == VERSION
     assert re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)[0] == VERSION
     assert re.findall(r"^\| (\d+\.\d+\.\d+) +\|", text("docs/integrations/sources/retently.md"), re.MULTILINE)[0] == VERSION
@@ -93,17 +96,56 @@ def test_the_docs_list_every_error_message() -> None:
     assert set(meanings) == {meaning for _, meaning in OCCASIONS}
 
 
-def test_the_lock_satisfies_the_requirements() -> None:
-    locked = dict(re.findall(r"^([a-z0-9_.-]+)==([^ ]+)", text("requirements.lock"), re.MULTILINE))
+def locked(path: str) -> dict[str, list[str]]:
+    versions: dict[str, list[str]] = {}
+    for name, pinned in re.findall(r"^([a-z0-9_.-]+)==([^ ]+)", text(path), re.MULTILINE):
+        versions.setdefault(name, []).append(pinned)
+    return versions
+
+
+@pytest.mark.parametrize(
+    ("path", "extras"),
+    [
+        ("requirements.lock", []),
+        ("requirements-demo.lock", ["sandbox", "demo"]),
+        ("requirements-dev.lock", ["sandbox", "demo", "unit", "test"]),
+    ],
+)
+def test_the_locks_satisfy_the_requirements(path: str, extras: list[str]) -> None:
+    pinned = locked(path)
     wanted = [Requirement(line) for line in requires("airbyte-source-retently") or []]
     for requirement in wanted:
-        if requirement.marker is None:
-            assert requirement.specifier.contains(locked[requirement.name])
-    assert text("requirements.lock").count("--hash=sha256:") > len(locked)
+        environments = [{"python_version": "3.11", "extra": extra} for extra in ("", *extras)]
+        if requirement.name != "airbyte-source-retently" and (
+            requirement.marker is None or any(requirement.marker.evaluate(environment) for environment in environments)
+        ):
+            assert all(requirement.specifier.contains(each) for each in pinned[canonicalize_name(requirement.name)])
+    blocks = re.split(r"^(?=\S+==)", text(path), flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_demo_needs_nothing_that_the_lock_of_development_lacks() -> None:
+    development = locked("requirements-dev.lock")
+    assert all(set(versions) <= set(development[name]) for name, versions in locked("requirements-demo.lock").items())
+
+
+def test_the_pythons_are_those_of_the_classifiers() -> None:
+    about = installed_metadata("airbyte-source-retently")
+    prefix = "Programming Language :: Python :: "
+    named = {line.removeprefix(prefix) for line in about.get_all("Classifier") or [] if line.startswith(f"{prefix}3.")}
+    promised = SpecifierSet(about["Requires-Python"])
+    assert named == {f"3.{minor}" for minor in range(30) if promised.contains(f"3.{minor}.0")}
+    oldest = min(named, key=Version)
+    pyproject = text("pyproject.toml")
+    assert f'target-version = "py{oldest.replace(".", "")}"' in pyproject
+    assert f'python_version = "{oldest}"' in pyproject
+    assert f"--python-version {oldest} " in text("Makefile")
 
 
 def test_the_metadata_is_what_the_registry_takes(metadata: dict[str, Any]) -> None:
-    ConnectorMetadataDefinitionV0.model_validate(yaml.safe_load(text("metadata.yaml")))
+    name = "airbyte_connector_models.metadata.v0.connector_metadata_definition_v0"
+    models = pytest.importorskip(name, reason="airbyte-connector-models does not support Python 3.13")
+    models.ConnectorMetadataDefinitionV0.model_validate(yaml.safe_load(text("metadata.yaml")))
     assert metadata["definitionId"] == "db04ecd1-42e7-4115-9cec-95812905c626"  # Airbyte's for Retently, whatever the version
     assert metadata["documentationUrl"] == DOCUMENTATION_URL
     assert metadata["allowedHosts"]["hosts"] == [urlsplit(DEFAULT_BASE_URL).hostname]

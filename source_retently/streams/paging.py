@@ -33,7 +33,7 @@ MOST_STEPS_BACK = 8
 
 
 class Paginator:
-    """One reading of a list: ask for `request`, give the response to `take`, emit the rows of its step, until that has an end."""
+    """Reads a list: ask for `request`, give the response to `take`, emit the rows of its step, until the step has an end."""
 
     def __init__(
         self,
