@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test lint format bench chaos docker probe generate lock audit
+.PHONY: help demo sync test pythons lint format bench chaos docker probe generate lock audit
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,8 +33,8 @@ COMPILE = $(UV_ENV) $(BIN)/uv pip compile pyproject.toml --universal --python-ve
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-demo.lock > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement .venv/uv.txt
 
-.venv/uv.env: .venv/bin/uv
-	@$(BIN)/python -m pip config list 2>/dev/null | sed -n -e 's/^[a-z]*\.index-url=\(.*\)/: $${UV_DEFAULT_INDEX:=\1}/p' \
+.venv/uv.env: | .venv/bin/uv
+	@umask 077; $(BIN)/python -m pip config list 2>/dev/null | sed -n -e 's/\\n/ /g' -e 's/^[a-z]*\.index-url=\(.*\)/: $${UV_DEFAULT_INDEX:=\1}/p' \
 		-e 's/^[a-z]*\.extra-index-url=\(.*\)/: $${UV_INDEX:=\1}/p' -e 's/^[a-z]*\.cert=\(.*\)/: $${SSL_CERT_FILE:=\1}/p' > $@
 
 .venv/demo .venv/dev: .venv/%: requirements-%.lock pyproject.toml setup.py $(wildcard .venv/lib/python3*/site-packages) | .venv/uv.env
@@ -50,6 +50,9 @@ sync: $(DEMO) ## read the account of secrets/config.json into out/retently.duckd
 
 test: lint ## check everything: style, types, unit tests, integration tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
+
+pythons: $(DEV) ## run the unit tests on each Python from 3.10 to 3.13 that is here, and with the oldest and the newest CDK
+	@$(UV_ENV) $(BIN)/nox --non-interactive
 
 lint: $(DEV) ## check style and types
 	@$(BIN)/ruff check .

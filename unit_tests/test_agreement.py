@@ -130,6 +130,7 @@ def test_the_demo_needs_nothing_that_the_lock_of_development_lacks() -> None:
 
 
 def test_the_pythons_are_those_of_the_classifiers() -> None:
+    # noxfile.py runs the unit tests on each of the classifiers.
     about = installed_metadata("airbyte-source-retently")
     prefix = "Programming Language :: Python :: "
     named = {line.removeprefix(prefix) for line in about.get_all("Classifier") or [] if line.startswith(f"{prefix}3.")}
@@ -140,6 +141,13 @@ def test_the_pythons_are_those_of_the_classifiers() -> None:
     assert f'target-version = "py{oldest.replace(".", "")}"' in pyproject
     assert f'python_version = "{oldest}"' in pyproject
     assert f"--python-version {oldest} " in text("Makefile")
+
+
+def test_the_range_of_the_cdk_is_named_once_and_has_two_ends() -> None:
+    lines = re.findall(r'"airbyte-cdk\b([^"\[]*)"', text("pyproject.toml"))
+    assert len(lines) == 1
+    assert re.fullmatch(r">=\d+\.\d+\.\d+,<\d+(\.\d+)?", lines[0])
+    assert f"`airbyte-cdk{lines[0]}`" in text("CONTRIBUTING.md")
 
 
 def test_the_metadata_is_what_the_registry_takes(metadata: dict[str, Any]) -> None:
