@@ -10,7 +10,7 @@ RUN python -m venv --without-pip /airbyte/venv \
     --require-hashes --requirement /tmp/requirements.lock
 COPY main.py /airbyte/integration_code/
 COPY source_retently /airbyte/integration_code/source_retently
-# Compiled here, since whoever runs the image may not write.
+# Compiled here, since the user of the image can't write.
 RUN python -m compileall -q /airbyte/integration_code
 
 FROM ${BASE_IMAGE}

@@ -37,8 +37,10 @@ OCCASIONS: tuple[tuple[str, Meaning], ...] = (
 )
 RETRIES = {
     responses.meaning_of_status(400): "page 1 with 100 rows; a later page is the end of the list, or asked for in another way",
-    responses.meaning_of_status(403): "no; the stream is skipped",
-    responses.meaning_of_status(404): "page 1: no; the stream is skipped. A later page: as for 400",
+    responses.meaning_of_status(403): "no; a stream that plans may lack is skipped. Without the API's own JSON: for 5 minutes",
+    responses.meaning_of_status(
+        404
+    ): "page 1: as for 403, one minute where plans may lack it; a score has no rows then. A later page: as for 400",
     responses.meaning_of_status(503): "for 5 minutes; after two 504s with fewer rows",
     responses.meaning_of_exception(requests.exceptions.ReadTimeout()): "for 5 minutes; after two time-outs with fewer rows",
     responses.meaning_of_status(401, oauth=True): "once, with a new token",

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: runs the stand-in of the API until it is stopped."""
+"""`python -m sandbox`: runs the imitation of the API until it is stopped."""
 
 import argparse
 
@@ -17,14 +17,14 @@ ROWS = {"customers": 2500, "companies": 240, "feedback": 4200, "outbox": 9000}
 OPTIONS: tuple[Option, ...] = (
     Option("port", 8700, "The port; 0 for a free one."),
     Option("api_key", API_KEY, "The API key that is accepted."),
-    Option("certificate", "", "A PEM file with a certificate and its key: the sandbox speaks TLS."),
+    Option("certificate", "", "A PEM file with a certificate and its key: the sandbox uses TLS."),
     Option("seed", 1, "Other values and dates in the rows."),
     *(Option(stream.name, ROWS.get(stream.name, 100), f"How many rows {stream.name} has.") for stream in PAGED),
 )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A stand-in of the Retently API on this machine.")
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="An imitation of the Retently API on this machine.")
     for title, options in (("the account", OPTIONS), ("switches: how the API behaves", SWITCHES)):
         group = parser.add_argument_group(title)
         for option in options:

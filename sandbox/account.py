@@ -71,7 +71,7 @@ class Account:
         """Metric and score of a response."""
         x = mixed(number, self.seed)
         metric = CAMPAIGNS[x % len(CAMPAIGNS)][1]
-        # Moods come and go, so that a chart by month has something to tell.
+        # The score changes by month, so that a chart shows something.
         is_good = (x >> 20) % 100 < 55 + 30 * math.sin(9 * number / max(self.counts["feedback"], 1))
         high = (GOOD_SCORES if is_good else BAD_SCORES)[(x >> 8) % 12]
         return metric, high if metric == "NPS" else 1 + high * 4 // 10

@@ -29,7 +29,7 @@ def main(**options: Any) -> None:
     """:param options: the sandbox's, with underscores"""
     console = Console()
     OUT.mkdir(exist_ok=True)
-    database, picture = OUT / "demo.duckdb", OUT / "demo_nps_by_month.png"
+    database, chart = OUT / "demo.duckdb", OUT / "demo_nps_by_month.png"
     # A new sandbox is another account, so the file of the last demo goes; one that holds anything else does not.
     notes = notes_in(database)
     if notes is not None and not notes.get("host", "").startswith("http://127.0.0.1:"):
@@ -37,7 +37,7 @@ def main(**options: Any) -> None:
     for old in (database, database.with_suffix(".duckdb.wal")):
         old.unlink(missing_ok=True)
     with SandboxProcess(**options) as sandbox:
-        console.rule("A stand-in of the Retently API")
+        console.rule("An imitation of the Retently API")
         print(f"It listens on {sandbox.url} and holds {sum(sandbox.stats()['rows'].values()):,} rows.")
         config = OUT / "demo_config.json"
         config.write_text(json.dumps(sandbox.config), encoding="utf-8")
@@ -64,8 +64,8 @@ def main(**options: Any) -> None:
         console.rule("What the customers say: the Net Promoter Score of the last twelve months")
         months = nps_by_month(database)
         show(months[-12:])
-        draw(months, picture)
-        print(f"The picture of all {len(months)} months is in {picture}.")
+        draw(months, chart)
+        print(f"The chart of all {len(months)} months is in {chart}.")
     print(f"The rows are in {database}." if is_right else "DuckDB and the API differ: the demo failed.")
     sys.exit(0 if is_right else 1)
 

@@ -167,6 +167,6 @@ def _exit_when_stdout_closes() -> None:
         return
     poll = select.poll()
     with suppress(OSError, ValueError):
-        poll.register(sys.__stdout__.fileno(), 0)  # errors and hang-ups are reported unasked
+        poll.register(sys.__stdout__.fileno(), 0)  # errors and hang-ups are always reported
         poll.poll()
         os._exit(EXIT_BROKEN_PIPE)

@@ -35,7 +35,7 @@ def base_url(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def check_certificates(environment: Mapping[str, str] = os.environ) -> None:
-    """Checks that the certificates which requests was told to trust can be read; requests itself would blame the network.
+    """Checks that the certificates which requests should trust can be read; requests itself would report a network error.
 
     :raises ConfigError: when they can't
     """

@@ -20,7 +20,7 @@ NAMES = [camel_to_snake(stream.__name__) for stream in STREAMS]
 """The names of all streams, as the CDK makes them, without creating the streams."""
 
 SYNC_NUMBERS = ("generation_id", "minimum_generation_id", "sync_id")
-"""They tell a retry, a new sync and a refresh apart."""
+"""By these the platform distinguishes a retry, a new sync and a refresh."""
 
 
 def read_json(path: str, what: str) -> Any:

@@ -2,13 +2,14 @@
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from source_retently.streams.page_sizes import page_for
+from source_retently.streams.page_sizes import HEAVY_PAGE, page_for
 from source_retently.streams.pages import Page, Request
 from source_retently.streams.paging import Paginator
 from unit_tests.changing_list import ChangingList, Outcome, read
@@ -366,6 +367,21 @@ def test_pages_that_are_too_heavy_become_smaller(too_heavy: int, used: int) -> N
     assert outcome.is_silent
     assert not lacking
     assert f"asking for {used}" in outcome.events[-1]
+
+
+@given(count=st.integers(0, 3000), row=st.integers(1, 40_000))
+def test_pages_of_many_bytes_become_smaller_and_lose_no_row(count: int, row: int) -> None:
+    class Fat(ChangingList):
+        def _page(self, request: Request) -> Page:
+            page = super()._page(request)
+            sizes.append(len(page.keys) * row)
+            return replace(page, size=sizes[-1])
+
+    sizes: list[int] = []
+    outcome, lost = judged(Fat(0, count), size=1000)
+    assert not lost
+    assert outcome.is_silent
+    assert all(size <= HEAVY_PAGE for size in sizes[1:])
 
 
 def test_pages_of_twenty_rows_are_never_too_heavy() -> None:

@@ -1,6 +1,6 @@
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from source_retently.http.auth import ApiKeyAuthenticator
 from source_retently.run_context import Settings
+from source_retently.streams import paged
 from source_retently.streams.endpoints import Feedback
 from source_retently.streams.prefetch import Prefetch
 from unit_tests.conftest import API, KEY, ListEndpoint, Response, records_of
@@ -123,6 +124,27 @@ def test_prefetch_loses_and_doubles_no_row(workers: int, deletions: list[tuple[i
         found = list(ids(endpoint, api, workers))
     assert len(found) == len(set(found))
     assert staying <= set(found)
+
+
+@pytest.mark.parametrize(("pages", "most"), [(1, 1), (3, 3), (100, 10)])
+def test_prefetched_pages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, pages: int, most: int) -> None:
+    endpoint = ListEndpoint("responses", rows(500))
+    size = len(endpoint(requests.Request("GET", f"{API}feedback?page=1&limit={PAGE}").prepare())[2])
+    endpoint.queries.clear()
+    monkeypatch.setattr(paged, "PREFETCHED_BYTES", pages * size)
+    expected: list[int] = []
+    expect = Prefetch.expect
+    monkeypatch.setattr(Prefetch, "expect", lambda self, asked: expect(self, noted(asked, expected)))
+    with responses.RequestsMock() as api:
+        assert len(list(ids(endpoint, api, 10))) == 500
+    assert max(expected) == most
+
+
+def noted(pages: Iterable[Any], counts: list[int]) -> list[Any]:
+    """The pages, whose number is noted."""
+    found = list(pages)
+    counts.append(len(found))
+    return found
 
 
 def test_prefetched_pages_are_fetched_again_after_a_step_back() -> None:

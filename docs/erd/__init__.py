@@ -1,1 +1,1 @@
-"""How the streams join, as a list, as a table, and as a picture."""
+"""How the streams join, as a list, a table and a diagram."""

@@ -22,6 +22,11 @@ def nuls_in(response: requests.Response) -> int:
     return _parsed(response)[1]
 
 
+def size_of_body(response: requests.Response) -> int:
+    """Bytes of the body, uncompressed."""
+    return _parsed(response)[2]
+
+
 def read_body(response: requests.Response, seconds: float) -> None:
     """Reads and parses the body of a streamed response, within a time for all of it.
 
@@ -44,12 +49,12 @@ def read_body(response: requests.Response, seconds: float) -> None:
     _parse(response, body)
 
 
-def _parsed(response: requests.Response) -> tuple[Any, int]:
+def _parsed(response: requests.Response) -> tuple[Any, int, int]:
     if "parsed_body" not in vars(response):
         _parse(response, response.content)
-    parsed: tuple[Any, int] = vars(response)["parsed_body"]
+    parsed: tuple[Any, int, int] = vars(response)["parsed_body"]
     return parsed
 
 
 def _parse(response: requests.Response, body: bytes | bytearray) -> None:
-    vars(response)["parsed_body"] = lenient_json.parse(body)
+    vars(response)["parsed_body"] = (*lenient_json.parse(body), len(body))

@@ -15,6 +15,8 @@ SMALLEST_PAGE = 20
 trouble than the size of its pages."""
 PAGE_SIZES = (LARGEST_PAGE, 500, SAFE_PAGE, SMALLEST_PAGE)
 """The largest page becomes the next smaller of these where the API can't serve it in time."""
+HEAVY_PAGE = 4_000_000
+"""Bytes of a page that takes too much memory: parsed, it takes several times as much."""
 LEAST_OVERLAPPING = 3
 """Pages of fewer rows can't overlap."""
 
@@ -69,6 +71,11 @@ class PageSizes:
     def shrink(self, limit: int) -> None:
         """Makes pages smaller than this limit, which is too heavy for the API."""
         self.largest = next(size for size in PAGE_SIZES if size < limit)
+
+    def limit_bytes(self, page: Page) -> None:
+        """Makes pages smaller after one that takes too much memory."""
+        if page.size > HEAVY_PAGE and not self.is_fixed:
+            self.largest = min(self.largest, max(SMALLEST_PAGE, len(page.keys) * HEAVY_PAGE // page.size))
 
     def clamp_to(self, rows: int) -> None:
         """Takes a number of rows for the largest page that the API gives."""

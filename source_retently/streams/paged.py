@@ -8,6 +8,7 @@ from itertools import islice
 import requests
 from airbyte_cdk.models import FailureType
 
+from source_retently.http.body import size_of_body
 from source_retently.http.handler import PageRefused
 from source_retently.http.responses import failure
 from source_retently.streams.base import Fetched, PageToken, Records, RetentlyStream, Slice, State, response_without_body
@@ -18,6 +19,9 @@ from source_retently.streams.pages import GENERATED_KEY_PREFIX, End, Page, Reque
 from source_retently.streams.paging import MOST_READINGS, Paginator
 from source_retently.streams.prefetch import Prefetch
 from source_retently.streams.progress import Progress
+
+PREFETCHED_BYTES = 12_000_000
+"""Bytes of the pages that are fetched ahead, as far as the last one tells."""
 
 
 class PagedStream(RetentlyStream, ABC):
@@ -126,12 +130,13 @@ class PagedStream(RetentlyStream, ABC):
             row = self.prepare(item, {})
             keys.append(prefix + (stable_hash(item) if row is None else str(row[self.primary_key])))
             rows.append(row)
-        return Page(keys, rows, paging_number(body, "total"), paging_number(body, "limit"))
+        return Page(keys, rows, paging_number(body, "total"), paging_number(body, "limit"), size_of_body(response))
 
     def _prefetch_after(self, page: Page) -> None:
         if self._paginator and self._prefetch and self._settings.workers > 1:
             # Nothing is foreseen after a page that was not as expected: what was fetched ahead shows the list as it was before.
-            self._prefetch.expect(islice(self._paginator.foreseen(page.total), self._settings.workers))
+            most = min(self._settings.workers, max(1, PREFETCHED_BYTES // max(1, page.size)))
+            self._prefetch.expect(islice(self._paginator.foreseen(page.total), most))
 
     def _finish(self, end: End) -> None:
         """Logs how the reading ended."""

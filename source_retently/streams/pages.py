@@ -37,6 +37,8 @@ class Page:
     """Rows of the whole list, as the response counts them."""
     limit: int | None = None
     """Rows a page, as the response repeats them."""
+    size: int = 0
+    """Bytes of the response."""
     status: int = 200
     """400 or 404 where the API refused the page, 504 where it can't serve it in time."""
 

@@ -5,10 +5,11 @@ Rows come and go while they are read. Nothing here knows HTTP or the CDK. The ru
 1. Every page after the first is asked for so that it begins with a row that has already been read. Page numbers can do that,
    because the limit is ours to choose: page 3 of 998 begins at row 1,996. A known first row proves, in a list of stable order,
    that no row moved onto an earlier page. After an unknown one the paginator goes back, by doubling distances, to a known one.
+   The first page is asked for again where the second does not begin with the very row that the first had there.
 2. The list ends with a page shorter than asked whose last position equals its own total, or that begins with a known row and
    has no unseen one. An empty page, or a full one without an unseen row, is asked for again, and then the stream fails.
-3. Where a known row comes behind an unknown one, the order itself changes (ties broken anew at each request). The list is then
-   read again as long as that brings unseen rows; after that, only a total that never moved and equals the rows seen is proof.
+3. Where a known row comes behind an unknown one, the order itself changes (ties broken differently each time). The list is read
+   again as long as that brings unseen rows; after that, only a total that never moved and equals the rows seen is proof.
 4. Totals decide nothing else. One that differs from the position of the last row is reported, and otherwise ignored.
 5. A resumed reading looks for the last rows of the page taken last, going back, and goes on from the first of the same date.
 """
@@ -25,11 +26,10 @@ from source_retently.streams.totals import Totals
 REMEMBERED_KEYS = 20
 """Keys of the last page that a state contains."""
 MOST_READINGS = 8
-"""How often a list whose order changes is read at the most, the first time included."""
+"""How often a list whose order changes is read at the most."""
 MOST_STALE_PAGES = 3
 """How often a full page without an unseen row is asked for again."""
-MOST_STEPS_BACK = 8
-"""How often one position may send the paginator back."""
+MOST_STEPS_BACK = 8  # from one position
 
 
 class Paginator:
@@ -50,15 +50,13 @@ class Paginator:
         :param most_readings: how often a list whose order changes is read, at the most
         """
         self._sizes = PageSizes(size, saved)
-        self._date_field = date_field
-        self._most_readings = most_readings
+        self._date_field, self._most_readings = date_field, most_readings
         self._resumed = SavedPosition(saved, date_field)
         self.position = self._resumed.position
         """Rows of the list up to the page taken last."""
         self.saved: dict[str, Any] = dict(saved or {}) if self._resumed else {"keys": [], "position": 0}
         """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
-        self._seen = SeenKeys()
-        self._totals = Totals()
+        self._seen, self._totals = SeenKeys(), Totals()
         self._steps_back: dict[int, int] = {}
         self._is_catching_up = self._has_come_short = self._foresees = False
         self._known_page: tuple[Any, ...] = ()
@@ -169,7 +167,7 @@ class Paginator:
 
         One with a total of 0 is empty, unless some rows were read before, and one without a total when it came twice so.
         """
-        had_rows = bool(self._seen or self._resumed or self.saved["position"])
+        had_rows = bool(self._seen or self._resumed or self.saved["position"] or self._has_come_short)
         most_looks = 2 if page.total or had_rows else int(page.total is None)
         if self._empty_first_pages == most_looks:
             self._resumed.clear()
@@ -203,14 +201,14 @@ class Paginator:
             self._sizes.clamp_to(max(len(keys), LEAST_OVERLAPPING))
             return self._ask(rows=rows)
         # A list that goes on behind a page that came short hides rows: it removes them after paging.
-        self._has_hidden_rows |= self._was_short and bool(unseen)
-        self._was_short = is_short
+        self._has_hidden_rows, self._was_short = self._has_hidden_rows or (self._was_short and bool(unseen)), is_short
         if not (unseen or is_short or self._is_catching_up or is_first) and self._readings == 1:
             self._stale_pages += 1
             if self._stale_pages > MOST_STALE_PAGES:
                 return Step(failure="different page numbers bring the same rows")
             return Step(event="the API gave a page without an unseen row, asking again")
         self._stale_pages = 0
+        self._sizes.limit_bytes(page)
         self._first_page = keys if self._pages == 1 and is_first else []
         self._move_to(page, begin + len(keys))
         is_later = not is_first or not keys or self._readings == 1 < self._pages
@@ -246,7 +244,11 @@ class Paginator:
             # Rows were inserted before, or the page taken last was not the one asked for: rows before it may be unread.
             self._resumed.clear()
             self.position = 0
-            return self._ask("the list is not as the last sync left it, starting anew") if self.request.number > 1 else None
+            return (
+                self._ask("the list is not as the last sync left it, reading it from the start")
+                if self.request.number > 1
+                else None
+            )
         if not is_past_end:
             first = self._resumed.first_unread(page, found)
             self._back = 0 if self._resumed.date else self._back
@@ -291,7 +293,7 @@ class Paginator:
 
     def _move_to(self, page: Page, position: int) -> None:
         self.position = position
-        # Fewer rows than positions: some may be missing, so a later run has to start anew.
+        # Fewer rows than positions: some may be missing, so a later run has to start at page 1.
         is_doubtful = self._seen.order_changed or self._seen.rows < position
         extra = {"size": self._sizes.clamp, "order_changes": is_doubtful}
         keys = list(page.keys[-REMEMBERED_KEYS:])
