@@ -4,6 +4,7 @@
 what users run.
 """
 
+import gc
 import os
 import random
 import sys
@@ -84,6 +85,7 @@ HEALTHY = {field.name: field.default for field in fields(Switches)} | {"rate_lim
 def test_chaos(own: SandboxProcess) -> None:
     figures: Counter[str] = Counter()
     for number in range(RUNS):
+        gc.collect()  # the connections of the last sync; a thousand runs would take all descriptors
         chance = random.Random(SEED * 1_000_003 + number)
         own.do({"switch": HEALTHY}, {"faults": {"rate": 0}}, {"forget_plans": True})
         before = rows_of(own)
@@ -130,6 +132,7 @@ def test_chaos(own: SandboxProcess) -> None:
 
 def test_healthy_accounts(own: SandboxProcess) -> None:
     for number in range(max(5, RUNS // 5)):
+        gc.collect()
         chance = random.Random(SEED * 1_000_003 + number)
         own.do({"switch": HEALTHY}, {"faults": {"rate": 0}}, {"forget_plans": True})
         before = rows_of(own)
