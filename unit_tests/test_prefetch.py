@@ -126,7 +126,7 @@ def test_prefetch_loses_and_doubles_no_row(workers: int, deletions: list[tuple[i
     assert staying <= set(found)
 
 
-@pytest.mark.parametrize(("pages", "most"), [(1, 1), (3, 3), (100, 10)])
+@pytest.mark.parametrize(("pages", "most"), [(1, 2), (3, 6), (100, 10)])
 def test_prefetched_pages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, pages: int, most: int) -> None:
     endpoint = ListEndpoint("responses", rows(500))
     size = len(endpoint(requests.Request("GET", f"{API}feedback?page=1&limit={PAGE}").prepare())[2])
@@ -137,7 +137,7 @@ def test_prefetched_pages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(Prefetch, "expect", lambda self, asked: expect(self, noted(asked, expected)))
     with responses.RequestsMock() as api:
         assert len(list(ids(endpoint, api, 10))) == 500
-    assert max(expected) == most
+    assert min(pages, 10) <= max(expected) <= most  # of pages with half the rows there may be twice as many
 
 
 def noted(pages: Iterable[Any], counts: list[int]) -> list[Any]:
