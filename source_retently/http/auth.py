@@ -115,7 +115,7 @@ class OAuthAuthenticator(AuthBase):
             )
         except PageRefused as refusal:  # about the token, not about a page of the stream that needs it
             raise failure(str(refusal), refusal.failure_type or FailureType.system_error) from None
-        granted: Mapping[str, Any] = parsed_body(response)
+        granted: Mapping[str, Any] = parsed_body(response).value
         return granted
 
 

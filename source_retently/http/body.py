@@ -1,7 +1,7 @@
 """The body of a streamed response: read once, within a time for all of it, and parsed once."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 import urllib3
@@ -9,27 +9,29 @@ import urllib3
 from source_retently.http import lenient_json
 
 
-def parsed_body(response: requests.Response) -> Any:
-    """The parsed body.
+class Body(NamedTuple):
+    """A parsed body."""
+
+    value: Any
+    nuls: int
+    """How many U+0000 were removed from it."""
+    size: int
+    """Bytes, uncompressed."""
+
+
+def parsed_body(response: requests.Response) -> Body:
+    """The body, parsed unless it was before.
 
     :raises ValueError: when it is not JSON
     """
-    return _parsed(response)[0]
+    body: Body | None = vars(response).get("parsed_body")
+    return body or _parse(response, response.content)
 
 
-def nuls_in(response: requests.Response) -> int:
-    """How many U+0000 were removed from the body."""
-    return _parsed(response)[1]
-
-
-def size_of_body(response: requests.Response) -> int:
-    """Bytes of the body, uncompressed."""
-    return _parsed(response)[2]
-
-
-def read_body(response: requests.Response, seconds: float) -> None:
+def read_body(response: requests.Response, seconds: float) -> Any:
     """Reads and parses the body of a streamed response, within a time for all of it.
 
+    :return: the parsed value
     :raises requests.RequestException: when the connection breaks or the time is over
     :raises ValueError: when it is not JSON
     """
@@ -46,15 +48,9 @@ def read_body(response: requests.Response, seconds: float) -> None:
         raise requests.exceptions.ReadTimeout(error, request=response.request) from error
     except urllib3.exceptions.HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
-    _parse(response, body)
+    return _parse(response, body).value
 
 
-def _parsed(response: requests.Response) -> tuple[Any, int, int]:
-    if "parsed_body" not in vars(response):
-        _parse(response, response.content)
-    parsed: tuple[Any, int, int] = vars(response)["parsed_body"]
+def _parse(response: requests.Response, body: bytes | bytearray) -> Body:
+    parsed = vars(response)["parsed_body"] = Body(*lenient_json.parse(body), len(body))
     return parsed
-
-
-def _parse(response: requests.Response, body: bytes | bytearray) -> None:
-    vars(response)["parsed_body"] = (*lenient_json.parse(body), len(body))

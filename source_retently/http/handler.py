@@ -18,7 +18,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler, ErrorResolution, ResponseAction
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_retently.http.body import parsed_body, read_body
+from source_retently.http.body import read_body
 from source_retently.http.responses import (
     NOT_RETENTLY,
     REDIRECTED,
@@ -138,12 +138,11 @@ class RetentlyErrorHandler(ErrorHandler):
             response.close()
             return meaning_of_status(status, oauth=self._oauth), status
         try:
-            read_body(response, self._settings.timeouts.response)
+            body = read_body(response, self._settings.timeouts.response)
         except requests.RequestException as error:
             return meaning_of_exception(error), status
         except ValueError:
             return NOT_RETENTLY, status
-        body = parsed_body(response)
         if self._is_expected(body):
             return SUCCESS, status
         # An error may have status 200, and its own code in the body (docs/api.md#errors).
@@ -163,8 +162,7 @@ class RetentlyErrorHandler(ErrorHandler):
         Anything else comes from a firewall, or from a balancer during a deployment, and is temporary.
         """
         try:
-            read_body(response, self._settings.timeouts.response)
-            body = parsed_body(response)
+            body = read_body(response, self._settings.timeouts.response)
         except (requests.RequestException, ValueError):
             return False
         return isinstance(body, dict) and "message" in body and body.get("code") == response.status_code

@@ -12,7 +12,7 @@ from requests.auth import AuthBase
 
 from source_retently.http import lenient_json
 from source_retently.http.auth import OAuthAuthenticator
-from source_retently.http.body import nuls_in, parsed_body
+from source_retently.http.body import parsed_body
 from source_retently.http.handler import PageRefused, RetentlyBackoff, RetentlyErrorHandler
 from source_retently.run_context import Outcome, Settings
 from source_retently.streams.envelope import rows_at, stable_hash
@@ -154,8 +154,9 @@ class RetentlyStream(FullRefreshStream, ABC):
 
     def body_of(self, response: requests.Response) -> Any:
         """The parsed body; the NUL characters that were removed from it are counted."""
-        self._outcome.nuls[self.name] += nuls_in(response)
-        return parsed_body(response)
+        body = parsed_body(response)
+        self._outcome.nuls[self.name] += body.nuls
+        return body.value
 
     def rows_in(self, body: Any) -> list[Any] | None:
         """The rows of a parsed body; None when it has none of this endpoint's shapes."""

@@ -8,7 +8,7 @@ from itertools import islice
 import requests
 from airbyte_cdk.models import FailureType
 
-from source_retently.http.body import size_of_body
+from source_retently.http.body import parsed_body
 from source_retently.http.handler import PageRefused
 from source_retently.http.responses import failure
 from source_retently.streams.base import Fetched, PageToken, Records, RetentlyStream, Slice, State, response_without_body
@@ -130,7 +130,7 @@ class PagedStream(RetentlyStream, ABC):
             row = self.prepare(item, {})
             keys.append(prefix + (stable_hash(item) if row is None else str(row[self.primary_key])))
             rows.append(row)
-        return Page(keys, rows, paging_number(body, "total"), paging_number(body, "limit"), size_of_body(response))
+        return Page(keys, rows, paging_number(body, "total"), paging_number(body, "limit"), parsed_body(response).size)
 
     def _prefetch_after(self, page: Page) -> None:
         if self._paginator and self._prefetch and self._settings.workers > 1:
