@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from source_retently.values import NotCoercible, date_of, utc
+from source_retently.values import date_of, date_or_none
 
 NAMES = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object", type(None): "null"}
 
@@ -17,8 +17,5 @@ def type_of(value: Any) -> str:
 
 def date_in(value: Any) -> datetime | None:
     """The date in a text; None for any other value."""
-    try:
-        text = utc(value) if isinstance(value, str) else None
-    except NotCoercible:
-        return None
+    text = date_or_none(value) if isinstance(value, str) else None
     return date_of(text) if text else None

@@ -75,12 +75,12 @@ def date_of(text: str) -> datetime:
     return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc)
 
 
-def is_date(text: str) -> bool:
-    """Whether `utc` reads a text as a date."""
+def date_or_none(value: Any) -> str | None:
+    """A date as `utc` writes it; None for everything else."""
     try:
-        return utc(text) is not None
+        return utc(value)
     except NotCoercible:
-        return False
+        return None
 
 
 def _parsed(text: str) -> datetime:

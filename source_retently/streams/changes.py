@@ -11,7 +11,7 @@ from source_retently.streams.base import PageToken, Records
 from source_retently.streams.incremental import IncrementalStream
 from source_retently.streams.pages import End, Row, Step
 from source_retently.streams.paging import Paginator
-from source_retently.values import NotCoercible, utc
+from source_retently.values import date_or_none
 
 
 class ChangesStream(IncrementalStream, ABC):
@@ -61,8 +61,5 @@ def dates_in(value: Any) -> Iterator[str]:
     if isinstance(value, (dict, list)):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from dates_in(inner)
-    elif isinstance(value, str):
-        try:
-            yield utc(value) or ""
-        except NotCoercible:
-            return
+    elif isinstance(value, str) and (date := date_or_none(value)):
+        yield date

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from source_retently.streams.pages import End
-from source_retently.values import NotCoercible, date_of, date_text, utc
+from source_retently.values import NotCoercible, date_of, date_or_none, date_text, utc
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far a cursor may lie ahead of this machine's clock before it is ignored."""
@@ -125,10 +125,7 @@ def is_due(last: str | None, now: datetime) -> bool:
 
 def _is_date(value: Any) -> bool:
     """Whether a value is a date as `date_text` writes it."""
-    try:
-        return isinstance(value, str) and len(value) == 24 and utc(value) == value
-    except NotCoercible:
-        return False
+    return isinstance(value, str) and len(value) == 24 and date_or_none(value) == value
 
 
 def _text(value: Any) -> str | None:

@@ -10,7 +10,7 @@ from source_retently.streams.base import Records, Slice
 from source_retently.streams.details import DetailStream
 from source_retently.streams.envelope import stable_hash
 from source_retently.streams.pages import Row
-from source_retently.values import is_date
+from source_retently.values import date_or_none
 
 
 class TrendStream(DetailStream, ABC):
@@ -41,5 +41,5 @@ class TrendStream(DetailStream, ABC):
     def set_primary_key(self, row: Row) -> None:
         trend = row.get("trend") or {}
         own = trend.get("_id") or trend.get("id")
-        texts = {name: value for name, value in trend.items() if isinstance(value, str) and not is_date(value)}
+        texts = {name: value for name, value in trend.items() if isinstance(value, str) and not date_or_none(value)}
         row["id"] = stable_hash([row["groupId"], own or texts])
