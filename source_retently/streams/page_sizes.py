@@ -47,7 +47,7 @@ class PageSizes:
         :param size: rows of the largest page to ask for
         :param saved: `saved` of an unfinished reading, which may know that the API gives fewer
         """
-        clamp = (saved or {}).get("size")
+        clamp = saved.get("size") if saved else None
         self.clamp = clamp if type(clamp) is int and LEAST_OVERLAPPING <= clamp < size else None
         """Rows of the largest page that the API gives, where it gives fewer than asked for."""
         self.largest = self.clamp or size

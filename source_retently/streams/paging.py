@@ -30,6 +30,7 @@ MOST_READINGS = 8
 MOST_STALE_PAGES = 3
 """How often a full page without an unseen row is asked for again."""
 MOST_STEPS_BACK = 8  # from one position
+NOTHING_SAVED: Mapping[str, Any] = {"keys": [], "position": 0}
 
 
 class Paginator:
@@ -54,7 +55,7 @@ class Paginator:
         self._resumed = SavedPosition(saved, date_field)
         self.position = self._resumed.position
         """Rows of the list up to the page taken last."""
-        self.saved: dict[str, Any] = dict(saved or {}) if self._resumed else {"keys": [], "position": 0}
+        self.saved: Mapping[str, Any] = saved if saved and self._resumed else NOTHING_SAVED
         """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
         self._seen, self._totals = SeenKeys(), Totals()
         self._steps_back: dict[int, int] = {}
@@ -130,20 +131,18 @@ class Paginator:
         if page.status == 400 and not sizes.is_fixed and not sizes.is_trial and self.request.limit != sizes.largest:
             sizes.is_trial = True
             return self._ask("the API refuses a page, trying one of the largest size")
-        gives_all = sizes.ignores_limit and (self._totals.last is None or self._totals.last <= len(keys))
+        total = self._totals.last
+        gives_all = sizes.ignores_limit and (total is None or total <= len(keys))
         if gives_all and self._seen.has_all(keys):
             return self._finish()  # the API has no pages, and gives everything at once
         first_page, self._first_page = self._first_page, []
         if keys and begin < len(first_page) and keys[0] != first_page[begin]:
-            self.position, self._back, self.saved = 0, 1, {"keys": [], "position": 0}
+            self.position, self._back, self.saved = 0, 1, NOTHING_SAVED
             return self._ask("the list changed after its first page, asking for that again")
         if begin >= self.position:
-            is_past_end = not keys or (
-                self._totals.last is not None and begin >= self._totals.last and self._seen.has_all(keys)
-            )
+            is_past_end = not keys or (total is not None and begin >= total and self._seen.has_all(keys))
             if not is_past_end:
                 return None
-            total = self._totals.last
             if (self.position + sizes.is_trial if total is None else total) <= self.position:
                 self._overlaps = False
                 return self._finish()
@@ -189,8 +188,8 @@ class Paginator:
         unseen = self._unseen(page, keys, begin, is_behind=was_back)
         rows = [row for row in unseen.values() if row is not None]
         self._is_catching_up = (self._is_catching_up or was_back) and not unseen
-        if self._is_catching_up and keys and self._known_page != (self.request, *keys):
-            self._known_page = (self.request, *keys)
+        if self._is_catching_up and keys and self._known_page != (known_page := (self.request, *keys)):
+            self._known_page = known_page
             return Step(event="the API gave a page without an unseen row after a step back, asking again")
         self._pages += 1
         self._sizes.end_trial(is_successful=True)
@@ -226,7 +225,7 @@ class Paginator:
             return Step(event="the API gave a page without rows, asking again")
         if tries > MOST_STEPS_BACK:
             return Step(failure=f"no page goes on behind row {self.position:,}, where the last one ended")
-        self.saved = {"keys": [], "position": 0}  # until a known row is found, the list may not go on behind what was read
+        self.saved = NOTHING_SAVED  # until a known row is found, the list may not go on behind what was read
         self._sizes.overlap = max(1, 2 * self._sizes.overlap)
         return self._go_back(begin, limit, "rows were deleted while reading")
 
@@ -244,11 +243,8 @@ class Paginator:
             # Rows were inserted before, or the page taken last was not the one asked for: rows before it may be unread.
             self._resumed.clear()
             self.position = 0
-            return (
-                self._ask("the list is not as the last sync left it, reading it from the start")
-                if self.request.number > 1
-                else None
-            )
+            is_first = self.request.number == 1
+            return None if is_first else self._ask("the list is not as the last sync left it, reading it from the start")
         if not is_past_end:
             first = self._resumed.first_unread(page, found)
             self._back = 0 if self._resumed.date else self._back

@@ -10,9 +10,10 @@ class SavedPosition:
     """The last keys and the position of an unfinished reading; false where there is none, or it can't be resumed."""
 
     def __init__(self, saved: Mapping[str, Any] | None, date_field: str) -> None:
-        keys, position = (saved or {}).get("keys"), (saved or {}).get("position")
+        saved = saved or {}
+        keys, position = saved.get("keys"), saved.get("position")
         anchors = frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()
-        is_usable = anchors and type(position) is int and position > 0 and not (saved or {}).get("order_changes")
+        is_usable = anchors and type(position) is int and position > 0 and not saved.get("order_changes")
         self._keys = anchors if is_usable else frozenset()
         self._date_field = date_field
         self.position = int(position) if is_usable and position else 0
