@@ -19,6 +19,7 @@ from docs.tables import USER_PAGE, command_table
 from sandbox.__main__ import OPTIONS
 from sandbox.process import SandboxProcess
 from sandbox.switches import OPTIONS as SWITCHES
+from source_retently.files import NAMES
 from source_retently.streams.base import RetentlyStream
 from source_retently.streams.endpoints import STREAMS
 
@@ -90,7 +91,7 @@ def future_states() -> str:
 
 def metadata() -> str:
     """The registry's description of the connector, with its `suggestedStreams`."""
-    names = "".join(f"      - {stream().name}\n" for stream in STREAMS if stream().name not in NOT_SUGGESTED)
+    names = "".join(f"      - {name}\n" for name in NAMES if name not in NOT_SUGGESTED)
     text = METADATA.read_text(encoding="utf-8")
     return re.sub(r"(?<=  suggestedStreams:\n    streams:\n)(?:      - \w+\n)*", names, text)
 

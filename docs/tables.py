@@ -9,6 +9,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
 
 from sandbox.__main__ import option_name
 from sandbox.switches import Option
+from source_retently.files import NAMES
 from source_retently.http import responses
 from source_retently.http.responses import Meaning
 from source_retently.spec import connection_specification
@@ -35,19 +36,16 @@ OCCASIONS: tuple[tuple[str, Meaning], ...] = (
     ("proxy refuses or is not there", responses.meaning_of_exception(requests.exceptions.ProxyError())),
     ("not a valid proxy URL", responses.meaning_of_exception(requests.exceptions.InvalidProxyURL())),
 )
+AS_404 = "page 1: as for 403, one minute where plans may lack it; a score has no rows then. A later page: as for 400"
 RETRIES = {
     responses.meaning_of_status(400): "page 1 with 100 rows; a later page is the end of the list, or asked for in another way",
     responses.meaning_of_status(403): "no; a stream that plans may lack is skipped. Without the API's own JSON: for 5 minutes",
-    responses.meaning_of_status(
-        404
-    ): "page 1: as for 403, one minute where plans may lack it; a score has no rows then. A later page: as for 400",
+    responses.meaning_of_status(404): AS_404,
     responses.meaning_of_status(503): "for 5 minutes; after two 504s with fewer rows",
     responses.meaning_of_exception(requests.exceptions.ReadTimeout()): "for 5 minutes; after two time-outs with fewer rows",
     responses.meaning_of_status(401, oauth=True): "once, with a new token",
     responses.meaning_of_status(429): "as its headers say, else after a minute; until 10 minutes without a success",
 }
-
-
 STATUS_SHOWN = {responses.SERVER_ERROR: 503, responses.REFRESH_TOKEN_REFUSED: 401}
 
 
@@ -109,5 +107,5 @@ USER_PAGE: Mapping[str, Callable[[], str]] = {
     "responses": response_table,
     "options": option_table,
     "streams": stream_table,
-    **{f"fields of {stream().name}": partial(field_table, stream) for stream in STREAMS},
+    **{f"fields of {name}": partial(field_table, stream) for name, stream in zip(NAMES, STREAMS, strict=True)},
 }

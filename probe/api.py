@@ -6,11 +6,9 @@ from typing import Any
 
 import requests
 
-from source_retently.config import REQUESTS_PER_MINUTE
-from source_retently.environment import base_url
 from source_retently.http import lenient_json
 from source_retently.http.auth import ApiKeyAuthenticator
-from source_retently.http.rate_limit import RateBudget
+from source_retently.run_context import Settings
 from source_retently.streams.endpoints import STREAMS
 from source_retently.streams.envelope import paging_number, value_at
 
@@ -47,8 +45,8 @@ class Api:
         self._session = requests.Session()
         self._session.auth = ApiKeyAuthenticator(key)
         self._key = key
-        self._base = f"{base_url()}/api/v2/"
-        self._budget = RateBudget(REQUESTS_PER_MINUTE)
+        settings = Settings()
+        self._base, self._budget = settings.api, settings.budget
         self.streams = {stream.name: stream for stream in (make() for make in STREAMS)}
         """Every stream of the connector, by name; it has the path and the key paths of the rows."""
         self.made = 0
