@@ -62,7 +62,7 @@ def run_program(
 ) -> subprocess.CompletedProcess[str]:
     """Runs another program than the connector to its end."""
     variables = {**os.environ, **(environment or {})}
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, cwd=cwd, env=variables)
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=600, cwd=cwd, env=variables)
 
 
 class Connector:
@@ -136,7 +136,7 @@ class Connector:
             [sys.executable, *self._program, *words],
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=600,
             cwd=ROOT,
             env={**os.environ, **environment},
         )

@@ -100,7 +100,7 @@ def test_ties_in_changing_order(forked: Connector) -> None:
         run = read(forked, own, "customers")
         assert run.code == 0
         lacking = set(keys_in(own, "customers")) - set(run.keys("customers"))
-        reported = [line for line in run.warnings if "records came" in line]
+        reported = [line for line in run.warnings if "records were read" in line]
         assert bool(reported) == bool(lacking)
         assert ("updatedDate" in run.state("customers")) == (not lacking)
         own.do({"reset": True})

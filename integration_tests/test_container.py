@@ -28,7 +28,7 @@ if ENGINE == "podman":
 
 
 def engine(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ENGINE, *words], capture_output=True, text=True, check=check, timeout=120)
+    return subprocess.run([ENGINE, *words], capture_output=True, text=True, check=check, timeout=600)
 
 
 @pytest.fixture(scope="module")

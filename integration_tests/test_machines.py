@@ -61,7 +61,7 @@ def test_an_unwritable_stdout_fails_without_rows_on_stderr(sandbox: SandboxProce
         ["/bin/sh", "-c", f"{command} >{stdout or '&-'}"],
         stderr=subprocess.PIPE,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=ROOT,
         env={**os.environ, **sandbox.environment},
     )

@@ -266,4 +266,4 @@ def test_a_response_from_elsewhere_can_be_parsed() -> None:
     response._content = b'{"data": {"companies": [{"id": "1"}], "page": 1, "pages": 3, "limit": 1, "total": 3}}'
     stream = Companies(AUTH)
     assert list(stream.parse_response(response)) == [{"id": "1"}]
-    assert (stream.next_page_token(response) or {})["keys"] == ["1"]
+    assert stream.next_page_token(response)

@@ -255,6 +255,7 @@ class Paginator:
             begin = begin if page.status == 200 else 0
             return self._go_back(begin, limit, "looking for the row at which the last sync stopped")
         self._resumed.clear()
+        self._is_catching_up = 0 < first == len(keys)  # a page that was read whole
         self._back, self.position = 0, begin + max(first, 0)
         return None
 
@@ -292,5 +293,7 @@ class Paginator:
         # Fewer rows than positions: some may be missing, so a later run has to start at page 1.
         is_doubtful = self._seen.order_changed or self._seen.rows < position
         extra = {"size": self._sizes.clamp, "order_changes": is_doubtful}
-        keys = list(page.keys[-REMEMBERED_KEYS:])
-        self.saved = {"position": position, "keys": keys} | {name: value for name, value in extra.items() if value}
+        # Nor can it go on behind a first page that the second has not proved yet.
+        keys = [] if self._first_page else list(page.keys[-REMEMBERED_KEYS:])
+        where = {"position": position, "keys": keys} if keys else NOTHING_SAVED
+        self.saved = {**where, **{name: value for name, value in extra.items() if value}}
