@@ -49,7 +49,7 @@ sync: $(DEMO) ## read the account of secrets/config.json into out/retently.duckd
 		$(if $(FULL),--full) $(if $(START),--start "$(START)") $(if $(SAME_ACCOUNT),--same-account)
 
 test: lint ## check everything: style, types, unit tests, integration tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 pythons: $(DEV) ## run the unit tests on each Python from 3.10 to 3.13 that is here, and with the oldest and the newest CDK
 	@$(UV_ENV) $(BIN)/nox --non-interactive

@@ -46,8 +46,9 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch, own: SandboxProcess) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
 
 
-def sync(own: SandboxProcess, states: list[dict[str, Any]] | None = None) -> Run:
-    return read_in_process({**own.config, **small_pages(10)}, catalog_of(), states)
+def sync(own: SandboxProcess, states: list[dict[str, Any]] | None = None, *streams: str) -> Run:
+    changes = {"sync_mode": "incremental"} if streams else {}
+    return read_in_process({**own.config, **small_pages(10)}, catalog_of(*streams, **changes), states)
 
 
 def rows_of(own: SandboxProcess) -> dict[str, set[str]]:
@@ -75,6 +76,7 @@ def disorder(chance: random.Random) -> dict[str, Any]:
         "echoed_page": chance.choice(["right", "one", "from_zero"]),
         "paging_in": chance.choice(["data", "top", "none"]),
         "sort": "honoured" if chance.random() < 0.8 else "ignored",
+        "customers_sort": chance.choice(["ignored", "honoured", "refused", "disordered", "nulls_last"]),
         "ties": "changing" if is_total_exact and chance.random() < 0.2 else "stable",
     }
 
@@ -122,10 +124,22 @@ def test_chaos(own: SandboxProcess) -> None:
         for kind, rows in stayed.items():
             assert rows <= delivered[kind] | set(resumed.keys(kind)), (number, kind)
         figures["rows"] += sum(map(len, delivered.values()))
+        # Some customers change: they come, whichever way customers are read.
+        places = chance.sample(range(len(own.rows("customers"))), chance.choice([0, 3, 15]))
+        changed = {keys_in(own, "customers")[place] for place in places}
+        own.do(
+            {"switch": HEALTHY | {"customers_sort": switches["customers_sort"]}},
+            {"faults": {"rate": chance.choice([0, 0.1, 0.3]), "seed": number, "kinds": kinds}},
+            *({"kind": "customers", "change": place, "values": {"tags": ["changed"]}} for place in places),
+        )
+        later = sync(own, resumed.states, "customers")
+        if not later.errors and not later.warnings:
+            assert changed <= set(later.keys("customers")), number
+        figures["by_change"] += any("changes since" in line and "customers" in line for line in later.logs("INFO"))
     sys.stderr.write(
         f"\nchaos, seed {SEED}: {figures['runs']} runs, {figures['failed']} failed and were resumed, {figures['warned']} "
-        f"streams warned, {figures['faults']:,} faults, {figures['rows']:,} rows, 0 lost, 0 twice within a sync, "
-        "0 silently short\n"
+        f"streams warned, {figures['faults']:,} faults, {figures['rows']:,} rows, {figures['by_change']} times by change, "
+        "0 lost, 0 twice within a sync, 0 silently short\n"
     )
     assert figures["faults"] > 0
 

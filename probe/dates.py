@@ -34,6 +34,26 @@ def sort(samples: Samples) -> list[Finding]:
     return found
 
 
+def customers_sort(samples: Samples) -> Finding:
+    """Whether customers can be asked for by their last change."""
+    question = Question(
+        "customers_sort", "docs/api.md#sort-by-change", "Does sort=-updatedDate list the last changed customers first?"
+    )
+    response = samples.request("customers", limit=100, sort="-updatedDate", page=1)
+    if response.status == 400:
+        return question.answered("refused")
+    rows = samples.api.rows("customers", response) or []
+    updated, created = ([date_in(row.get(name)) for row in rows] for name in ("updatedDate", "createdDate"))
+    known = [date for date in updated if date]
+    if len(known) < len(updated) or len(set(known)) < 2:
+        return question.undecided("customers who all have an updatedDate, and different ones")
+    if known != sorted(known, reverse=True):
+        return question.answered("ignored")
+    if None in created or created == sorted((date for date in created if date), reverse=True):
+        return question.undecided("customers whose order of change is not that of creation")
+    return question.answered("honoured")
+
+
 def dates(samples: Samples) -> list[Finding]:
     """Whether startDate filters each list that may support it."""
     found = []

@@ -26,6 +26,7 @@ QUESTIONS: tuple[Callable[[Samples], Finding | list[Finding]], ...] = (
     scores.score_field,
     dates.dates,
     dates.customers_date,
+    dates.customers_sort,
     dates.bounds,
     dates.unix_dates,
     paths.headers,

@@ -27,6 +27,7 @@ class Lists:
     def __init__(self, control: Control) -> None:
         self._control = control
         self._swings = False
+        self._by_change: tuple[Any, list[int]] = (None, [])
 
     def body(self, stream: PagedStream, path: str, query: Query, other: OtherPage | None) -> dict[str, Any]:
         """
@@ -55,6 +56,10 @@ class Lists:
         else:
             chosen = numbers[(page - 1) * limit : page * limit]
         collection = self._control.store.collections[stream.name]
+        if stream.name == "customers" and sort == "-updatedDate" and switches.customers_sort != "ignored":
+            chosen = self._last_changed(collection, numbers)[(page - 1) * limit : page * limit]
+            if switches.customers_sort == "disordered" and page > 1:
+                random.shuffle(chosen)
         rows = [] if other and other.number is None else [self._row(collection, number) for number in chosen]
         total = self._total(len(numbers))
         echoed = {"right": page, "one": 1, "from_zero": asked - 1}[switches.echoed_page]
@@ -96,6 +101,21 @@ class Lists:
             numbers = sorted(numbers, key=lambda number: (collection.made(number), random.random()))
         return numbers
 
+    def _last_changed(self, collection: Collection, numbers: list[int]) -> list[int]:
+        """These customers, the last changed first.
+
+        :raises ApiError: when the switch wants a refusal
+        """
+        if self._control.switches.customers_sort == "refused":
+            raise ApiError(400)
+        key = (collection.version, self._control.switches)
+        if self._by_change[0] != key:
+            everyone = collection.select(None, None, True, None)
+            dates = {number: self._row(collection, number).get("updatedDate", "") for number in everyone}
+            self._by_change = key, sorted(dates, key=lambda number: str(dates[number]), reverse=True)
+        wanted = set(numbers)
+        return [number for number in self._by_change[1] if number in wanted]
+
     def _total(self, count: int) -> int:
         """The number of rows that a response states."""
         off = self._control.switches.total_off
@@ -118,7 +138,8 @@ class Lists:
             has_survey_id = {"sometimes": row["mandrillMessageId"][-1:] < "8", "always": True, "never": False}
             if not has_survey_id[switches.survey_id]:
                 del row["surveyId"]
-        if switches.updated_date == "absent":
+        has_no_date = switches.customers_sort == "nulls_last" and number % 50 == 0 and collection.kind == "customers"
+        if switches.updated_date == "absent" or has_no_date:
             row.pop("updatedDate", None)
         if is_undated:
             row.pop("createdDate" if collection.kind == "feedback" else "sentDate", None)

@@ -42,6 +42,8 @@ class Collection:
         row = self._account.row(self.kind, number, made) or example_row(self._stream, number, made)
         if number in self._inserted and "sentDate" in row:
             row["sentDate"] = stamp(self._inserted[number])
+        if number in self._inserted and "updatedDate" in row:
+            row["updatedDate"] = stamp(self._inserted[number])
         return {**row, **self._changes.get(number, {})}
 
     def insert(self, count: int, when: int | None = None, ahead: int = 0) -> list[int]:

@@ -37,6 +37,11 @@ class Switches:
     sort: Literal["honoured", "ignored"] = _switch(
         "honoured", "Whether `sort` is followed; ignored means newest first, the default order (docs/api.md#sort-order)."
     )
+    customers_sort: Literal["ignored", "honoured", "refused", "disordered", "nulls_last"] = _switch(
+        "ignored",
+        "Whether customers are sorted by `-updatedDate`: not at all, yes, a 400, in no order from page 2 on, or yes with each "
+        "50th one without that date, at the end (docs/api.md#sort-by-change).",
+    )
     dates: Literal["honoured", "ignored"] = _switch(
         "honoured", "Whether startDate and endDate filter (docs/api.md#date-filters)."
     )

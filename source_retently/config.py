@@ -130,7 +130,7 @@ class Config(_Options):
         description=(
             "UTC date and time, for example 2024-01-31T00:00:00Z. Feedback and sent surveys from before it are not read, "
             "nor are customers last changed before it. Leave it empty to read everything. It saves requests for feedback "
-            "and sent surveys; customers are read whole all the same, since the API can't filter them by change."
+            "and sent surveys, but not for customers."
         ),
         examples=["2024-01-31T00:00:00Z"],
         json_schema_extra={
@@ -153,6 +153,19 @@ class Config(_Options):
         json_schema_extra={"order": 2},
     )
 
+    customers_full_read_hours: int = Field(
+        24,
+        ge=0,
+        le=8760,
+        title="Full Read of Customers (hours)",
+        description=(
+            "If Retently sorts customers by their last change, an incremental sync reads only those that changed. Some changes "
+            "(at risk, in queue, last survey) may have no date, so all customers are read again when this many hours have "
+            "passed. 0 reads all customers in every sync."
+        ),
+        json_schema_extra={"order": 3},
+    )
+
     num_workers: int = Field(
         4,
         ge=1,
@@ -162,7 +175,7 @@ class Config(_Options):
             "How many pages of a stream are fetched at the same time; 1 fetches one after another. More hides the time that "
             "Retently needs for a response, up to the limit of requests a minute, and takes a few megabytes of memory each."
         ),
-        json_schema_extra={"order": 3},
+        json_schema_extra={"order": 4},
     )
     requests_per_minute: int = Field(
         REQUESTS_PER_MINUTE,
@@ -173,7 +186,7 @@ class Config(_Options):
             "The limit of the account; 150 by Retently's documentation. The connector uses 14/15 of it. Set it lower if other "
             "programs use the account, too."
         ),
-        json_schema_extra={"order": 4},
+        json_schema_extra={"order": 5},
     )
 
     @classmethod

@@ -42,6 +42,8 @@ class Settings:
     """Older rows are not wanted."""
     lookback: timedelta = timedelta(days=7)
     """How far before its cursor a stream is read again, because its rows change without changing their date."""
+    full_read_every: timedelta = timedelta(hours=24)
+    """After which time the customers are read whole, where a sync asks for their changes only."""
     workers: int = 4
     """Pages of a stream that are fetched at the same time."""
     budget: RateBudget = field(default_factory=lambda: RateBudget(REQUESTS_PER_MINUTE))

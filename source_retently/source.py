@@ -101,6 +101,7 @@ class SourceRetently(AbstractSource):
             timeouts=timeouts,
             start_date=config.start_date,
             lookback=timedelta(days=config.lookback_window),
+            full_read_every=timedelta(hours=config.customers_full_read_hours),
             workers=config.num_workers,
             budget=RateBudget(config.requests_per_minute),
         )

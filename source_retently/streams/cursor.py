@@ -58,6 +58,12 @@ class Cursor:
     """The last total that differed from the rows of the list, and their number."""
     lacks_updated_date: bool = False
     """Whether no row of the last complete reading had an `updatedDate`."""
+    whole_read: str | None = None
+    """Up to where the whole list was read, where later readings asked for changes only; `date` where it is None."""
+    newest: Mapping[str, str] | None = None
+    """Keys and dates of the newest rows of the last reading; None where changes can't be asked for."""
+    unsorted: str | None = None
+    """When the API last refused or ignored to sort by change, or had rows without that date."""
 
     @classmethod
     def of(cls, state: Mapping[str, Any], field: str, now: datetime) -> "Cursor":
@@ -66,6 +72,7 @@ class Cursor:
         :raises ValueError: when its date is not a date, or far in the future
         """
         date, unfinished, wrong = state.get(field), state.get(UNFINISHED), state.get("wrong_total")
+        newest = state.get("newest")
         try:
             date = utc(date) if date is not None else None
         except NotCoercible:
@@ -80,6 +87,9 @@ class Cursor:
             _text(state.get("order_changed")),
             dict(wrong) if is_count and isinstance(wrong, Mapping) else None,
             state.get("lacks_updated_date") is True,
+            date_or_none(state.get("whole_read")),
+            {str(key): str(at) for key, at in newest.items()} if isinstance(newest, Mapping) else None,
+            _text(state.get("unsorted")),
         )
 
     def state(self, field: str) -> dict[str, Any]:
@@ -103,9 +113,14 @@ class Cursor:
             self,
             date=self.date if end.may_lack_rows else max(before, date or "") or None,
             unfinished=None,
+            whole_read=self.whole_read if end.may_lack_rows else None,
             undated_read=self.undated_read if reading.asked_from else undated,
             order_changed=(reading.started if repeated else self.order_changed) if end.order_changed else None,
         )
+
+    def after_changes(self, date: str, newest: Mapping[str, str]) -> "Cursor":
+        """The cursor after what changed was read: the whole list is still due as before."""
+        return replace(self, date=date, whole_read=self.whole_read or self.date, newest=newest)
 
     def is_news(self, end: End) -> bool:
         """Whether a wrong total differs from the list by much more than the last wrong one."""
@@ -115,10 +130,10 @@ class Cursor:
         return last * now < 0 or abs(now) > 2 * abs(last)
 
 
-def is_due(last: str | None, now: datetime) -> bool:
-    """Whether it is a day ago, so that what costs more requests is due again."""
+def is_due(last: str | None, now: datetime, every: timedelta = REMEMBERED_FOR) -> bool:
+    """Whether it is that long ago, so that what costs more requests is due again; also where the clock was set."""
     try:
-        return last is None or not now - REMEMBERED_FOR < date_of(last) <= now + REMEMBERED_FOR
+        return last is None or not now - every < date_of(last) <= now + every
     except ValueError:
         return True
 

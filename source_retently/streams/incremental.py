@@ -16,8 +16,7 @@ from source_retently.run_context import Outcome, Settings
 from source_retently.streams.base import PageToken, Records, Slice, State
 from source_retently.streams.cursor import Cursor, Reading, is_due
 from source_retently.streams.paged import PagedStream
-from source_retently.streams.pages import End, Row, Step
-from source_retently.streams.paging import Paginator
+from source_retently.streams.pages import End, PageReader, Row, Step
 from source_retently.values import date_of, date_text
 
 BOUND_MARGIN = timedelta(seconds=1)
@@ -60,7 +59,7 @@ class IncrementalStream(PagedStream, ABC):
         field = str(self.cursor_field)
         self._has_state = bool(value)
         try:
-            self._set_cursor(Cursor.of(value, field, _now()))
+            self._set_cursor(Cursor.of(value, field, now()))
         except ValueError:
             self.logger.warning(f"{self.name}: the state's {field} is not a date of the past; reading everything again.")
             self._set_cursor(Cursor())
@@ -76,10 +75,10 @@ class IncrementalStream(PagedStream, ABC):
     ) -> Iterable[Mapping[str, Any]]:
         """One slice: the date from which this sync asks for rows, where there is one."""
         if sync_mode == SyncMode.full_refresh:
-            self._set_cursor(replace(self._cursor, date=None))
-        self._start = self._lower_bound()
+            self._set_cursor(replace(self._cursor, date=None, whole_read=None))
+        self._start = self._lower_bound(self._cursor.date)
         asked_from = self._start if self.filters_by_date else None
-        if asked_from and self._cursor.undated_read and is_due(self._cursor.undated_read, _now()):
+        if asked_from and self._cursor.undated_read and is_due(self._cursor.undated_read, now()):
             self.logger.info(
                 f"{self.name}: some rows have no {self.cursor_field}, so the list is read without dates once a day."
             )
@@ -92,15 +91,15 @@ class IncrementalStream(PagedStream, ABC):
             self._set_cursor(replace(self._cursor, unfinished=None))
         yield _bounds(asked_from)
 
-    def _lower_bound(self) -> str | None:
-        """The date before which no row is emitted; None for none."""
+    def _lower_bound(self, cursor: str | None) -> str | None:
+        """The date before which no row is emitted, where everything up to the cursor was; None for none."""
         settings = self._settings
         start = date_text(settings.start_date) if settings.start_date else None
-        if not self._cursor.date:
+        if not cursor:
             return start
         try:
             margin = settings.lookback if self.filters_by_date else CHANGE_MARGIN
-            return max(date_text(min(date_of(self._cursor.date), _now()) - margin), start or "")
+            return max(date_text(min(date_of(cursor), now()) - margin), start or "")
         except OverflowError:
             return start
 
@@ -110,7 +109,7 @@ class IncrementalStream(PagedStream, ABC):
         bounds = {name: value for name, value in (stream_slice or {}).items() if name == "startDate"}
         return {**super().request_params(stream_state, stream_slice, next_page_token), **bounds}
 
-    def begin(self, saved: PageToken) -> Paginator:
+    def begin(self, saved: PageToken) -> PageReader:
         return super().begin(saved or self._cursor.unfinished)
 
     @property
@@ -119,12 +118,15 @@ class IncrementalStream(PagedStream, ABC):
 
     @property
     def most_readings(self) -> int:
-        return super().most_readings if is_due(self._cursor.order_changed, _now()) else 1
+        return super().most_readings if is_due(self._cursor.order_changed, now()) else 1
+
+    def records(self, response: requests.Response, stream_slice: Slice = None) -> Records:
+        if response.status_code == 200 and not self._reading.started:
+            self._reading = replace(self._reading, started=date_text(api_time(response)))
+        return super().records(response, stream_slice)
 
     def emit(self, step: Step, response: requests.Response) -> Records:
         """The rows of a step that are in the sync's dates, or have no date, and a state."""
-        if response.status_code == 200 and not self._reading.started:
-            self._reading = replace(self._reading, started=date_text(api_time(response)))
         reading, start = self._reading, self._start
         dates = [self.date_of(row) for row in step.rows]
         newest = max((date for date in dates if date and date <= reading.started), default="")
@@ -137,11 +139,15 @@ class IncrementalStream(PagedStream, ABC):
         if step.end:
             self.end_reading(step.end)
         elif self._paginator:
-            self._set_cursor(self._cursor.after_page(self._paginator.saved, self._reading))
+            self.keep_position(self._paginator.saved)
             self._has_state = True
             if self._state_manager:
                 # With each page, whether it has rows to emit or not: platforms stop a source without a message for too long.
                 yield self._checkpoint_state(self._state, self._state_manager)  # type: ignore[misc]
+
+    def keep_position(self, saved: Mapping[str, Any]) -> None:
+        """Keeps in the state how far the list was read."""
+        self._set_cursor(self._cursor.after_page(saved, self._reading))
 
     def forget_other_syncs(self) -> None:
         pass  # `Reading.sync` says which syncs may resume it
@@ -168,7 +174,8 @@ class IncrementalStream(PagedStream, ABC):
             self.logger.debug(f"{self.name}: the API counts {end.total} records, its list has {end.position}, as before.")
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time by this machine's clock."""
     return datetime.now(timezone.utc)
 
 
@@ -180,5 +187,5 @@ def _bounds(start: str | None) -> dict[str, str]:
     """
     with suppress(OverflowError):  # there is nothing before the first second of the year 1
         if start:
-            return {"startDate": date_text(min(date_of(start), _now()) - BOUND_MARGIN)[:19] + "Z"}
+            return {"startDate": date_text(min(date_of(start), now()) - BOUND_MARGIN)[:19] + "Z"}
     return {}

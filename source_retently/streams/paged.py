@@ -15,7 +15,7 @@ from source_retently.streams.base import Fetched, PageToken, Records, RetentlySt
 from source_retently.streams.envelope import paging_number, stable_hash
 from source_retently.streams.full_refresh import SYNC_ID
 from source_retently.streams.page_sizes import LARGEST_PAGE
-from source_retently.streams.pages import GENERATED_KEY_PREFIX, End, Page, Request, Step
+from source_retently.streams.pages import GENERATED_KEY_PREFIX, End, Page, PageReader, Request, Step
 from source_retently.streams.paging import MOST_READINGS, Paginator
 from source_retently.streams.prefetch import Prefetch
 from source_retently.streams.progress import Progress
@@ -33,7 +33,7 @@ class PagedStream(RetentlyStream, ABC):
 
     page_size = LARGEST_PAGE
 
-    _paginator: Paginator | None = None
+    _paginator: PageReader | None = None
     _step: Step
     _prefetch: Prefetch[Request, Fetched] | None = None
     _progress: Progress
@@ -44,7 +44,8 @@ class PagedStream(RetentlyStream, ABC):
         self, stream_state: State, stream_slice: Slice = None, next_page_token: PageToken = None
     ) -> MutableMapping[str, object]:
         page = next_page_token or {"page": 1, "limit": self.page_size}
-        return {"page": page["page"], "limit": page["limit"], **({"sort": self.sort} if self.sort else {})}
+        sort = page.get("sort") or self.sort
+        return {"page": page["page"], "limit": page["limit"], **({"sort": sort} if sort else {})}
 
     def fetch(self, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
         paginator, prefetch = self._paginator, self._prefetch
@@ -56,7 +57,7 @@ class PagedStream(RetentlyStream, ABC):
 
     def _fetch_request(self, stream_slice: Slice, request: Request) -> Fetched:
         """Fetches one page; several threads may do it at once."""
-        return super().fetch(stream_slice, {"page": request.number, "limit": request.limit})
+        return super().fetch(stream_slice, {"page": request.number, "limit": request.limit, "sort": request.sort})
 
     def replace_refused(self, refusal: PageRefused, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
         paginator = self._paginator
@@ -68,7 +69,7 @@ class PagedStream(RetentlyStream, ABC):
         self.uses_old_path = True
         return self._fetch_next_page(stream_slice, None, next_page_token)
 
-    def begin(self, saved: PageToken) -> Paginator:
+    def begin(self, saved: PageToken) -> PageReader:
         """Begins to read the list, or goes on where `saved` says."""
         self._paginator = Paginator(self.page_size, saved, date_field=self.date_field, most_readings=self.most_readings)
         self._progress = Progress(self.name, self.logger, self._outcome.messages)

@@ -1,8 +1,8 @@
 """What the paginator takes and gives, as frozen values: a `Request` for a page, the `Page`, the `Step` after it, the `End`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 Row = dict[str, Any]
 
@@ -18,6 +18,8 @@ class Request:
     """Page number, from 1."""
     limit: int
     """Rows a page."""
+    sort: str = ""
+    """What to sort by in place of the stream's own field."""
 
     @property
     def begin(self) -> int:
@@ -77,6 +79,30 @@ class Step:
     """What happened, for the log."""
     failure: str = ""
     """Why the list can't be read; nothing more can be asked."""
+
+
+class PageReader(Protocol):
+    """Reads a list: ask for `request`, give the response to `take`, emit the rows of its step."""
+
+    request: Request
+    """What to ask for next."""
+    saved: Mapping[str, Any]
+    """What a later run needs to go on."""
+    position: int
+    """Rows of the list up to the page taken last."""
+
+    @property
+    def size(self) -> int:
+        """Rows of the largest page."""
+
+    def can_take(self, status: int) -> bool:
+        """Whether a response with this status is about the page, and not about the stream."""
+
+    def foreseen(self, total: int | None) -> Iterator[Request]:
+        """The next requests, if every page comes full."""
+
+    def take(self, page: Page) -> Step:
+        """Moves on by one response."""
 
 
 def dates_of(page: Page, date_field: str) -> list[str]:

@@ -1,0 +1,117 @@
+"""`ChangesFirst`: reads the rows that changed, newest change first, as long as the rows themselves prove that the API sorts so.
+
+Whether the API sorts by the date of the last change is unknown (docs/api.md#sort-by-change). So nothing is assumed: what does
+not prove it ends in `doubt`, and the whole list has to be read. Nothing here knows HTTP or the CDK.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from source_retently.streams.page_sizes import PageSizes
+from source_retently.streams.pages import End, Page, Request, Row, Step
+from source_retently.streams.paging import NOTHING_SAVED
+
+LEAST_DATES = 10
+"""How many dates of a first page must differ: fewer may be in order by chance."""
+
+
+class ChangesFirst:
+    """Reads what changed: ask for `request`, give the response to `take`, until its step has an end, or `doubt` is set."""
+
+    saved = NOTHING_SAVED
+    """A reading that was killed starts anew."""
+    position = 0
+    """Rows of the list up to the page taken last."""
+
+    def __init__(self, size: int, since: str, last: str, known: Mapping[str, str], date_field: str, created_field: str) -> None:
+        """
+        :param since: rows that changed before this date are not wanted
+        :param last: rows that changed later than this are new to this reading; `since` is earlier by a margin
+        :param known: keys and dates of the newest rows of the last reading: one of them must come, where its date belongs
+        """
+        self._sizes = PageSizes(size, None)
+        self._since, self._last, self._known = since, last, known
+        self._date_field, self._created_field = date_field, created_field
+        self.seen: set[str] = set()
+        """Keys of all rows that came."""
+        self._first_key = self._last_date = ""
+        self._is_known = self._is_confirming = False
+        self.doubt = ""
+        """Why the whole list has to be read, for the log."""
+        self.is_unsorted = False
+        """Whether that will be so for a while: the API refuses the sort, ignores it, or has rows without the date."""
+        self.request = Request(1, size, f"-{date_field}")
+        """What to ask for next."""
+
+    @property
+    def size(self) -> int:
+        """Rows of the largest page."""
+        return self._sizes.largest
+
+    def can_take(self, status: int) -> bool:
+        """Whether a response with this status is about the page, and not about the stream."""
+        return status in (400, 504) or self.request.number > 1
+
+    def foreseen(self, total: int | None) -> Iterator[Request]:
+        """Nothing is asked for early: one page is enough as a rule."""
+        return iter(())
+
+    def take(self, page: Page) -> Step:
+        """Moves on by one response. Its rows are in the order of their changes, as far as the pages up to this one prove it."""
+        limit = self._sizes.effective_limit(page, self.request.limit)
+        begin, is_first = (self.request.number - 1) * limit, self.request.number == 1
+        rows = [row for row in page.rows if row is not None]
+        if page.status != 200:
+            return self._end_in("the API refuses it", is_lasting=True)
+        if len(rows) < len(page.rows) or not rows:
+            return self._end_in("a page has no rows, or some that can't be read")
+        if self._is_confirming:
+            if self._first_key not in page.keys:
+                return self._end_in("the first page is not the same twice")
+            return self._end(page)
+        if not is_first and (begin >= self.position or page.keys[0] not in self.seen):
+            return self._end_in("rows moved while they were read")
+        # Rows that changed since the page before was read have pushed known ones onto this page.
+        unseen = {key: row for key, row in zip(page.keys, rows, strict=True) if key not in self.seen}
+        dates = [str(row.get(self._date_field) or "") for row in unseen.values()]
+        if doubt := self._doubt_about(list(unseen.values()), dates, is_first=is_first):
+            return self._end_in(doubt, is_lasting=is_first and (not all(dates) or dates != sorted(dates, reverse=True)))
+        self.seen.update(unseen)
+        self._last_date, known = dates[-1], self._known
+        self._is_known |= any(key in known and date >= known[key] for key, date in zip(unseen, dates, strict=True))
+        self.position = begin + len(page.keys)
+        changed = list(unseen.values())
+        if self._last_date >= self._since:
+            if len(page.keys) < limit:
+                return self._end_in("no page ends with an older record")
+            self.request = replace(self._sizes.request_at(self.position), sort=self.request.sort)
+            return Step(changed)
+        if not self._is_known:
+            return self._end_in("none of the newest records of the last sync came")
+        if is_first and dates[0] > self._last:
+            # Without a second page, nothing else shows that no page comes before this one.
+            self._is_confirming, self._first_key = True, page.keys[0]
+            return Step(changed)
+        return self._end(page, changed)
+
+    def _doubt_about(self, rows: list[Row], dates: list[str], *, is_first: bool) -> str:
+        """Why rows don't prove that the API sorts them by their last change; empty where they do."""
+        created = [str(row.get(self._created_field) or "") for row in rows]
+        if not all(dates):
+            return f"some records have no {self._date_field}"
+        if not rows or dates != sorted(dates, reverse=True) or (not is_first and dates[0] > self._last_date):
+            return f"records are not in the order of their {self._date_field}"
+        if not is_first and dates[0] == self._last_date:
+            return "many records changed at the same time"
+        if is_first and len(set(dates)) < LEAST_DATES:
+            return f"too few records differ in their {self._date_field}"
+        if is_first and created == sorted(created, reverse=True):
+            return f"the order may be that of {self._created_field}"
+        return ""
+
+    def _end(self, page: Page, changed: list[Row] | None = None) -> Step:
+        return Step(changed or [], End(self.position, len(self.seen), page.total, False, False, True))
+
+    def _end_in(self, doubt: str, *, is_lasting: bool = False) -> Step:
+        self.doubt, self.is_unsorted = doubt, is_lasting
+        return Step()
