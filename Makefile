@@ -71,7 +71,7 @@ chaos: $(DEV) ## 200 syncs with random errors; CHAOS_SEED=7 for other ones
 	code=$$?; grep -E '^(chaos|healthy|E   |[0-9]+ (passed|failed))' out/chaos.log; exit $$code
 
 bench: $(DEV) ## measure speed, memory and requests, compared with other programs; takes about 12 minutes
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.hourly
 
 generate: $(DEV) ## write what follows from the stream classes and schemas: tables, catalog, expected records, metadata, diagram
 	@$(BIN)/python -m docs.generate
