@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from sandbox.process import SandboxProcess
 
 HERE = Path(__file__).parent
-SIZES = (500, 2_000, 5_000, 12_000, 30_000)
+SIZES = (500, 2_000, 5_000, 12_000)
 CHANGES = 91
 POSITIONS = ("honoured", "ignored")
 
