@@ -50,16 +50,16 @@ class Lists:
                 raise ApiError(400)
             page = {"last": pages, "first": 1, "empty": page}[switches.past_end]
         sort = query.get("sort", f"-{stream.sort}")
-        if switches.sort == "ignored" or sort.startswith("-"):
-            last = len(numbers) - (page - 1) * limit
-            chosen = numbers[max(last - limit, 0) : max(last, 0)][::-1]
-        else:
-            chosen = numbers[(page - 1) * limit : page * limit]
         collection = self._control.store.collections[stream.name]
         if stream.name == "customers" and sort == "-updatedDate" and switches.customers_sort != "ignored":
             chosen = self._last_changed(collection, numbers)[(page - 1) * limit : page * limit]
             if switches.customers_sort == "disordered" and page > 1:
                 random.shuffle(chosen)
+        elif switches.sort == "ignored" or sort.startswith("-"):
+            last = len(numbers) - (page - 1) * limit
+            chosen = numbers[max(last - limit, 0) : max(last, 0)][::-1]
+        else:
+            chosen = numbers[(page - 1) * limit : page * limit]
         rows = [] if other and other.number is None else [self._row(collection, number) for number in chosen]
         total = self._total(len(numbers))
         echoed = {"right": page, "one": 1, "from_zero": asked - 1}[switches.echoed_page]

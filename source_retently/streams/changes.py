@@ -62,9 +62,10 @@ class ChangesStream(IncrementalStream, ABC):
         self._is_resumed = bool(cursor.unfinished)  # what the first part has shown is not known
         if cursor.lacks_updated_date:
             self.logger.info(f"{self.name}: no record has an {self.cursor_field}, so all are emitted in each sync.")
-        if not cursor.date or not self._start or self._why_whole():
-            return self._begin_whole(self._why_whole() if cursor.date else "", saved)
-        due = date_text(date_of(cursor.whole_read or cursor.date) + self._settings.full_read_every)
+        why = self._why_whole() if cursor.date else ""
+        if why or not (cursor.date and cursor.whole and self._start):
+            return self._begin_whole(why, saved)
+        due = date_text(date_of(cursor.whole) + self._settings.full_read_every)
         self.logger.info(f"{self.name}: asking for what changed since {self._start}; the whole list is next read after {due}.")
         field, last = str(self.cursor_field), date_text(date_of(cursor.date) + CLOCK_GRAIN)
         self._progress = Progress(self.name, self.logger, None)
@@ -74,11 +75,11 @@ class ChangesStream(IncrementalStream, ABC):
 
     def _why_whole(self) -> str:
         """Why the whole list is read, and changes are not asked for; empty where they are."""
-        cursor, last = self._cursor, self._cursor.whole_read or self._cursor.date
+        cursor = self._cursor
         if cursor.unfinished:
             return "the last sync did not read all of it"
-        if is_due(last, now(), self._settings.full_read_every):
-            return f"it was last read at {last}"
+        if is_due(cursor.whole, now(), self._settings.full_read_every):
+            return f"it was last read at {cursor.whole}"
         if not is_due(cursor.unsorted, now()):
             return f"the API does not sort by {self.cursor_field}, as it showed at {cursor.unsorted}"
         return "" if cursor.newest else f"it has one page, or the last reading showed no order by {self.cursor_field}"
@@ -86,7 +87,7 @@ class ChangesStream(IncrementalStream, ABC):
     def _begin_whole(self, why: str, saved: PageToken = None) -> PageReader:
         if why:
             self.logger.info(f"{self.name}: reading the whole list, because {why}.")
-        self._first, self._start = None, self._lower_bound(self._cursor.whole_read or self._cursor.date)
+        self._first, self._start = None, self._lower_bound(self._cursor.whole)
         return super().begin(saved)
 
     def fetch(self, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
@@ -128,7 +129,7 @@ class ChangesStream(IncrementalStream, ABC):
             key = str(row[str(self.primary_key)]) if isinstance(row, dict) else None
             if key not in self._emitted:
                 yield row
-            if key:
+            if key and self._first:
                 self._emitted.add(key)
 
     def date_of(self, row: Row) -> str | None:

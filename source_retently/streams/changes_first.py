@@ -4,7 +4,7 @@ Whether the API sorts by the date of the last change is unknown (docs/api.md#sor
 not prove it ends in `doubt`, and the whole list has to be read. Nothing here knows HTTP or the CDK.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from source_retently.streams.page_sizes import PageSizes
@@ -58,11 +58,11 @@ class ChangesFirst:
 
     def take(self, page: Page) -> Step:
         """Moves on by one response. Its rows are in the order of their changes, as far as the pages up to this one prove it."""
+        if page.status != 200:
+            return self._end_in("the API refuses it", is_lasting=True)
         limit = self._sizes.effective_limit(page, self.request.limit)
         begin, is_first = (self.request.number - 1) * limit, self.request.number == 1
         rows = [row for row in page.rows if row is not None]
-        if page.status != 200:
-            return self._end_in("the API refuses it", is_lasting=True)
         if len(rows) < len(page.rows) or not rows:
             return self._end_in("a page has no rows, or some that can't be read")
         if self._is_confirming:
@@ -73,14 +73,18 @@ class ChangesFirst:
             return self._end_in("rows moved while they were read")
         # Rows that changed since the page before was read have pushed known ones onto this page.
         unseen = {key: row for key, row in zip(page.keys, rows, strict=True) if key not in self.seen}
-        dates = [str(row.get(self._date_field) or "") for row in unseen.values()]
-        if doubt := self._doubt_about(list(unseen.values()), dates, is_first=is_first):
-            return self._end_in(doubt, is_lasting=is_first and (not all(dates) or dates != sorted(dates, reverse=True)))
+        changed = list(unseen.values())
+        dates = [str(row.get(self._date_field) or "") for row in changed]
+        if not all(dates):
+            return self._end_in(f"some records have no {self._date_field}", is_lasting=is_first)
+        if dates != sorted(dates, reverse=True):
+            return self._end_in(f"records are not in the order of their {self._date_field}", is_lasting=is_first)
+        if doubt := self._doubt_about_first(changed, dates) if is_first else self._doubt_about_later(dates):
+            return self._end_in(doubt)
         self.seen.update(unseen)
         self._last_date, known = dates[-1], self._known
         self._is_known |= any(key in known and date >= known[key] for key, date in zip(unseen, dates, strict=True))
         self.position = begin + len(page.keys)
-        changed = list(unseen.values())
         if self._last_date >= self._since:
             if len(page.keys) < limit:
                 return self._end_in("no page ends with an older record")
@@ -94,23 +98,21 @@ class ChangesFirst:
             return Step(changed)
         return self._end(page, changed)
 
-    def _doubt_about(self, rows: list[Row], dates: list[str], *, is_first: bool) -> str:
-        """Why rows don't prove that the API sorts them by their last change; empty where they do."""
-        created = [str(row.get(self._created_field) or "") for row in rows]
-        if not all(dates):
-            return f"some records have no {self._date_field}"
-        if not rows or dates != sorted(dates, reverse=True) or (not is_first and dates[0] > self._last_date):
-            return f"records are not in the order of their {self._date_field}"
-        if not is_first and dates[0] == self._last_date:
-            return "many records changed at the same time"
-        if is_first and len(set(dates)) < LEAST_DATES:
+    def _doubt_about_first(self, rows: list[Row], dates: list[str]) -> str:
+        """Why the order of a first page may be there by chance, or be another one; empty where it proves itself."""
+        if len(set(dates)) < LEAST_DATES:
             return f"too few records differ in their {self._date_field}"
-        if is_first and created == sorted(created, reverse=True):
-            return f"the order may be that of {self._created_field}"
-        return ""
+        created = [str(row.get(self._created_field) or "") for row in rows]
+        return f"the order may be that of {self._created_field}" if created == sorted(created, reverse=True) else ""
 
-    def _end(self, page: Page, changed: list[Row] | None = None) -> Step:
-        return Step(changed or [], End(self.position, len(self.seen), page.total, False, False, True))
+    def _doubt_about_later(self, dates: list[str]) -> str:
+        """Why the new rows of a later page may not be those behind the page before; empty where they are."""
+        if not dates or dates[0] > self._last_date:
+            return f"records are not in the order of their {self._date_field}"
+        return "many records changed at the same time" if dates[0] == self._last_date else ""
+
+    def _end(self, page: Page, rows: Sequence[Row] = ()) -> Step:
+        return Step(rows, End(self.position, len(self.seen), page.total, False, False, True))
 
     def _end_in(self, doubt: str, *, is_lasting: bool = False) -> Step:
         self.doubt, self.is_unsorted = doubt, is_lasting

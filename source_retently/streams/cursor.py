@@ -65,6 +65,11 @@ class Cursor:
     unsorted: str | None = None
     """When the API last refused or ignored to sort by change, or had rows without that date."""
 
+    @property
+    def whole(self) -> str | None:
+        """Up to where the whole list was read."""
+        return self.whole_read or self.date
+
     @classmethod
     def of(cls, state: Mapping[str, Any], field: str, now: datetime) -> "Cursor":
         """The cursor in a state; anything else in it is ignored.
@@ -120,7 +125,7 @@ class Cursor:
 
     def after_changes(self, date: str, newest: Mapping[str, str]) -> "Cursor":
         """The cursor after what changed was read: the whole list is still due as before."""
-        return replace(self, date=date, whole_read=self.whole_read or self.date, newest=newest)
+        return replace(self, date=date, whole_read=self.whole, newest=newest)
 
     def is_news(self, end: End) -> bool:
         """Whether a wrong total differs from the list by much more than the last wrong one."""
