@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from source_retently.http.rate_limit import RateBudget
 from source_retently.run_context import Settings
 from source_retently.streams import changes, incremental
+from source_retently.streams.changes_first import ChangesFirst
 from source_retently.streams.endpoints import Customers
+from source_retently.streams.pages import Page
 from unit_tests.conftest import API, Response
 from unit_tests.test_incremental import build, messages, state_in
 
@@ -239,6 +241,70 @@ def test_a_server_that_fails_on_the_sort_costs_no_sync() -> None:
     account.now += HOUR
     sync(account, state)
     assert {query["sort"] for query in account.queries} == {"createdDate"}
+
+
+def page_of(*minutes: int, created: int = 1, prefix: str = "c") -> Page:
+    """Rows that changed so many minutes after midnight; `created` says whether that is the order of creation, too (-1)."""
+    rows: list[dict[str, Any]] = [
+        {
+            "id": f"{prefix}{minute}",
+            "updatedDate": text(BEGIN + timedelta(minutes=minute)),
+            "createdDate": text(BEGIN - timedelta(days=9, minutes=created * minute)),
+        }
+        for minute in minutes
+    ]
+    return Page([row["id"] for row in rows], rows, 1000)
+
+
+def first_of(known: int, since: int = 15, last: int = 20) -> ChangesFirst:
+    """A reading of changes in pages of 12, with one known row."""
+    dates = [text(BEGIN + timedelta(minutes=minute)) for minute in (since, last, known)]
+    return ChangesFirst(12, dates[0], dates[1], {f"c{known}": dates[2]}, "updatedDate", "createdDate")
+
+
+def test_a_page_that_proves_itself_ends_the_reading() -> None:
+    quiet = first_of(known=10)
+    assert quiet.take(page_of(*range(12, 0, -1))).end
+    reading = first_of(known=10)
+    assert not reading.take(page_of(*range(30, 18, -1))).end
+    assert reading.request.number > 1
+    assert reading.take(page_of(*range(19, 8, -1))).end
+    assert not reading.doubt
+
+
+@pytest.mark.parametrize(
+    ("pages", "doubt"),
+    [
+        ([page_of(*range(12, 0, -1))], "none of the newest"),
+        ([page_of(*range(12, 0, -1), created=-1)], "createdDate"),
+        ([page_of(*range(30, 18, -1)), page_of(*range(18, 7, -1))], "rows moved"),
+    ],
+)
+def test_what_proves_nothing_ends_in_doubt(pages: list[Page], doubt: str) -> None:
+    reading = first_of(known=40)
+    steps = [reading.take(page) for page in pages]
+    assert not steps[-1].end
+    assert doubt in reading.doubt
+
+
+def test_many_changes_of_one_instant_at_the_end_of_a_page_end_in_doubt() -> None:
+    reading = first_of(known=10)
+    reading.take(page_of(*range(30, 18, -1)))
+    tied = page_of(19, prefix="other")
+    later = page_of(*range(19, 9, -1))
+    keys, rows = [later.keys[0], tied.keys[0], *later.keys[1:]], [later.rows[0], tied.rows[0], *later.rows[1:]]
+    assert not reading.take(Page(keys, rows, 1000)).end
+    assert "at the same time" in reading.doubt
+
+
+def test_a_single_page_with_new_changes_has_to_come_twice() -> None:
+    page, other = page_of(30, *range(12, 1, -1)), page_of(*range(14, 2, -1))
+    for second, is_end in ((page, True), (other, False)):
+        reading = first_of(known=10)
+        assert not reading.take(page).end
+        assert reading.request.number == 1
+        assert bool(reading.take(second).end) == is_end
+        assert bool(reading.doubt) != is_end
 
 
 EVENTS = st.sampled_from(["insert", "delete", "delete newest", "edit", "edit last changed", "mass", "no date"])
