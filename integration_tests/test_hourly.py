@@ -1,8 +1,10 @@
 """Customers each hour: what a sync of them costs, as a process against the sandbox."""
 
+import time
+
 import pytest
 
-from integration_tests.conftest import Connector, keys_in
+from integration_tests.conftest import Connector, keys_in, small_pages
 from sandbox.process import SandboxProcess
 from unit_tests.run import catalog_of
 
@@ -35,3 +37,13 @@ def test_what_changed_comes_each_hour(forked: Connector, position: str, most: in
         own.do({"reset": True})
         run = forked("read", own, catalog=catalog, state=run.states)
         assert own.stats()["requests"]["customers"] == (1 if position in ("honoured", "disordered") else 13)
+
+
+def test_rows_of_the_second_in_which_a_reading_began_hide_no_others(forked: Connector) -> None:
+    with SandboxProcess(customers=300, companies=0, feedback=0, outbox=0, rate_limit=0, customers_sort="honoured") as own:
+        own.do({"kind": "customers", "insert": 10, "when": int((time.time() + 60) * 1000)})
+        config, catalog = own.config | small_pages(100), catalog_of("customers", sync_mode="incremental")
+        run = forked("read", own, config=config, catalog=catalog)
+        own.do({"reset": True})
+        forked("read", own, config=config, catalog=catalog, state=run.states)
+        assert own.stats()["requests"]["customers"] == 2  # the whole list takes four

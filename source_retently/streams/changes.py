@@ -119,7 +119,9 @@ class ChangesStream(IncrementalStream, ABC):
         dated = {key: date for key, date in dates.items() if date}
         self._dated += len(dated)
         self._undated += len(dates) - len(dated)
-        self._newest = dict(nlargest(NEWEST_ROWS, {**self._newest, **dated}.items(), key=itemgetter(1)))
+        # Not those of the moment in which the reading began, or of the future: they would take the place of all others.
+        past = {key: date for key, date in dated.items() if date <= self._reading.started}
+        self._newest = dict(nlargest(NEWEST_ROWS, {**self._newest, **past}.items(), key=itemgetter(1)))
         rows = super().emit(step, response)
         return self._once(rows) if self._first or self._emitted else rows
 
@@ -147,15 +149,14 @@ class ChangesStream(IncrementalStream, ABC):
             super().keep_position(saved)
 
     def end_reading(self, end: End) -> None:
-        newest = {key: date for key, date in self._newest.items() if date <= self._reading.started}
         if self._first:
-            self._set_cursor(self._cursor.after_changes(self._reading.started, newest))
+            self._set_cursor(self._cursor.after_changes(self._reading.started, self._newest))
             return
         super().end_reading(end)
         if self._dated or (self._undated and not self._is_resumed):
             self._set_cursor(replace(self._cursor, lacks_updated_date=not self._dated))
         shows_order = not (self._is_resumed or self._undated or end.may_lack_rows) and end.position > self.page_size
-        self._set_cursor(replace(self._cursor, newest=newest if shows_order else None, unsorted=self._unsorted))
+        self._set_cursor(replace(self._cursor, newest=self._newest if shows_order else None, unsorted=self._unsorted))
 
     def _finish(self, end: End) -> None:
         if self._first is None:
