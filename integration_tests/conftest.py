@@ -17,6 +17,7 @@ from typing import Any, Literal
 import pytest
 
 from integration_tests.leaks import leaked, rows_in
+from integration_tests.synced import Ended, Sync
 from sandbox.process import SandboxProcess
 from source_retently.run_context import Timeouts
 from unit_tests.run import CATALOG, ROOT, Run
@@ -190,3 +191,23 @@ def spawned(tmp_path: Path) -> Connector:
 @pytest.fixture
 def forked(tmp_path: Path) -> Connector:
     return Connector(tmp_path, "forked")
+
+
+@pytest.fixture
+def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
+    """Runs the program behind `make sync` in an empty folder, against a sandbox or none."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+
+    def run(sandbox: SandboxProcess | None, *options: str, config: Any = None) -> Ended:
+        Path("secrets").mkdir(exist_ok=True)
+        if sandbox:
+            Path("secrets/config.json").write_text(json.dumps(config or sandbox.config), encoding="utf-8")
+        environment = sandbox.environment if sandbox else {}
+        ended = run_program(
+            sys.executable, str(ROOT / "examples/to_duckdb.py"), *options, environment=environment, cwd=tmp_path
+        )
+        assert not leaked(ended.stdout + ended.stderr, secrets_of(config or (sandbox.config if sandbox else {})))
+        return ended
+
+    return run
