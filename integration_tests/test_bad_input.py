@@ -33,6 +33,7 @@ def named(*names: str) -> dict[str, Any]:
 
 
 NOT_JSON = "is not JSON in UTF-8"
+AT = "is not JSON in UTF-8 (Expecting property name enclosed in double quotes at line 2, column 3)"
 NOT_A_CATALOG = "is not a configured catalog"
 NO_STATES = "contains no states"
 
@@ -40,6 +41,7 @@ ANY_FILE: list[tuple[str, Any, str]] = [
     ("missing", MISSING, "does not exist"),
     ("a folder", FOLDER, "can't be read (Is a directory)"),
     ("empty", b"", NOT_JSON),
+    ("a comma too many", b'{"api_key": "a",\n  }', AT),
     ("whitespace", b" \n\t ", NOT_JSON),
     ("text", SECRET.encode(), NOT_JSON),
     ("cut off", b'{"api_key": "' + SECRET.encode(), NOT_JSON),

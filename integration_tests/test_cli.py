@@ -1,6 +1,7 @@
 """The command line in a process of its own, against the sandbox over a socket."""
 
 import json
+import re
 import time
 from collections import Counter
 from typing import Any
@@ -88,6 +89,50 @@ def test_progress_is_estimated_and_logged(sandbox: SandboxProcess, spawned: Conn
         f"feedback: page 1 of {pages(count)}, 1,000 of {count:,} records",
         f"feedback: {count:,} of {count:,} records, read to the end",
     ]
+
+
+def test_the_log_is_short_and_its_end_sums_it_up(sandbox: SandboxProcess, spawned: Connector) -> None:
+    config = {**sandbox.config, "start_dat": "2024-01-01"}
+    assert any("start_dat" in line and "start_date" in line for line in spawned("check", sandbox, config=config).warnings)
+    sandbox.do({"reset": True})
+    run = spawned("read", sandbox, config=config)
+    lines = "\n".join(run.logs()).splitlines()
+    assert len(lines) < 60
+    rows, requests = sandbox.stats()["rows"], sum(sandbox.stats()["requests"].values())
+    assert [line.split(":")[0] for line in lines[-len(rows) :]] == [f"  {name}" for name in SCHEMAS]
+    for name, count in rows.items():
+        counted = f" (the API counts {count:,})" if name in PAGED else ""
+        assert f"  {name}: {count:,} read{counted}, {count:,} emitted" in lines
+    total = f"{sum(rows.values()):,}"
+    head = lines[-len(rows) - 1]
+    assert re.match(
+        rf"source-retently [\d.]+: 17 streams in \d+ s, {total} records read, {total} emitted; {requests} requests, "
+        r"0 s of waiting for the rate limit\.$",
+        head,
+    )
+    assert any("start_dat," in line and "start_date" in line for line in run.warnings)
+    assert not [line for line in lines if re.match("Marking|Setting state|Syncing|Read |Finished syncing", line)]
+    again = spawned("read", sandbox, config=sandbox.config, state=run.states)
+    days = [line for line in again.logs() if line.startswith("feedback: from ")]
+    assert len(days) == 1
+    assert days[0].endswith("Z, the newest record less 7 days of look-back.")
+    unchanged = rf"^  customers: .* 0 emitted, {rows['customers']:,} unchanged or outside the dates$"
+    assert re.search(unchanged, again.logs()[-1], re.MULTILINE)
+
+
+def test_the_summary_names_what_failed_was_skipped_or_became_null(sandbox: SandboxProcess, spawned: Connector) -> None:
+    with SandboxProcess(customers=30, feedback=30, outbox=30, companies=3) as own:
+        own.do(
+            {"kind": "customers", "change": 3, "values": {"createdDate": ["soon"]}},
+            {"fault": "422", "path": "companies", "times": 9},
+            {"fault": "403", "path": "trends", "times": 9},
+        )
+        run = spawned("read", own)
+    assert run.code == 1
+    summary = run.logs()[-1]
+    assert "  companies: 0 read, 0 emitted, FAILED, see the error above\n" in summary
+    assert "  trend_groups: skipped, see the warning above\n" in summary
+    assert "30 emitted, values that do not fit became null in createdDate\n" in summary
 
 
 @pytest.mark.parametrize("kept", ["kept", "rotated"])

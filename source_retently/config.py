@@ -10,8 +10,9 @@ Invalid input raises a `ConfigError` whose message names the field and the remed
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from airbyte_cdk.models import FailureType
@@ -189,6 +190,18 @@ class Config(_Options):
         json_schema_extra={"order": 5},
     )
 
+    @property
+    def unknown_options(self) -> dict[str, str]:
+        """Options that do not exist, each with the name that is perhaps meant. Those with an underscore are the platform's."""
+        kinds = {*TokenCredentials.model_fields, *OAuthCredentials.model_fields}
+        given = {name: set(type(self).model_fields) for name in self.model_extra or {}}
+        given |= {f"credentials.{name}": kinds for name in (self.credentials.model_extra or {}).keys() - kinds}
+        return {
+            shortened([name]): next(iter(get_close_matches(name.removeprefix("credentials."), sorted(known), 1)), "")
+            for name, known in sorted(given.items())
+            if not name.startswith("_")
+        }
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> "Config":
         """The typed configuration.
@@ -222,6 +235,12 @@ def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(credentials, Mapping):
         raise ConfigError("credentials must be an object: give it api_key, or client_id, client_secret and refresh_token.")
     return {**config, "credentials": _with_auth_type(credentials)}
+
+
+def shortened(names: Iterable[str]) -> str:
+    """Names from a file as a message can show them: the first five, cut to 40 characters."""
+    cut = [name if len(name) <= 40 else f"{name[:40]}…" for name in names]
+    return ", ".join(cut[:5]) + (", …" if len(cut) > 5 else "")
 
 
 def _with_auth_type(credentials: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,13 +40,20 @@ RECORDS_PER_WRITE = 100
 EXIT_BROKEN_PIPE = 120
 """Python's own exit code when it can't flush stdout."""
 
+DROPPED = (
+    *("UserDefinedBackoffException", "MemoryMonitor instantiated", "Marking stream ", "Setting state of ", "Syncing stream: "),
+    *("Finished syncing ", "Read ", "SourceRetently runtimes"),
+)
+"""How lines of the CDK's begin that are dropped."""
+
 LOGGED_HEADERS = ("date", "content-type", "content-length", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining")
 
 
 class _CdkLines(logging.Filter):
     """Corrects what the CDK logs.
 
-    It logs each wait as a rate limit, and a line before the output of `spec`: both are dropped. With --debug it logs all
+    It logs each wait as a rate limit, a line before the output of `spec`, and eight lines and more about each stream: all are
+    dropped, since the streams and the summary say more. With --debug it logs all
     headers and the body of the token request, and its mask misses a key with quotes, or one that a server repeats in another
     encoding: only harmless headers stay.
     """
@@ -55,7 +62,7 @@ class _CdkLines(logging.Filter):
         if isinstance(headers := vars(record).get("headers"), Mapping):
             vars(record)["headers"] = {name: value for name, value in headers.items() if name.lower() in LOGGED_HEADERS}
         vars(record).pop("request_body", None)
-        return not str(record.msg).startswith(("UserDefinedBackoffException", "MemoryMonitor instantiated"))
+        return not str(record.msg).startswith(DROPPED)
 
 
 class Entrypoint(AirbyteEntrypoint):

@@ -1,7 +1,7 @@
 """Reads the config, catalog and state files. Error messages say what is wrong with a file, and never quote its content."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -13,7 +13,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 from serpyco_rs import SchemaValidationError
 
-from source_retently.config import ConfigError
+from source_retently.config import ConfigError, shortened
 from source_retently.streams.endpoints import STREAMS
 
 NAMES = [camel_to_snake(stream.__name__) for stream in STREAMS]
@@ -38,6 +38,9 @@ def read_json(path: str, what: str) -> Any:
         raise ConfigError(f"The {what} file {path} does not exist: check the path.") from None
     except OSError as error:
         raise ConfigError(f"The {what} file {path} can't be read ({error.strerror}): check the path and its rights.") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ConfigError(f"The {what} file {path} is not JSON in UTF-8 ({error.msg} at {where}): correct it.") from None
     except (ValueError, RecursionError):
         raise ConfigError(f"The {what} file {path} is not JSON in UTF-8: correct it.") from None
 
@@ -87,12 +90,6 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
         raise ConfigError(
             f"The state file {path} contains no states: write the STATE messages of the last sync into it as a list, or []."
         ) from None
-
-
-def shortened(names: Iterable[str]) -> str:
-    """Names from a file as a message can show them: the first five, cut to 40 characters."""
-    cut = [name if len(name) <= 40 else f"{name[:40]}…" for name in names]
-    return ", ".join(cut[:5]) + (", …" if len(cut) > 5 else "")
 
 
 def _used_catalog(catalog: Any) -> Any:

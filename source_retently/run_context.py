@@ -65,5 +65,15 @@ class Outcome:
     """Streams without data (404); not an error by itself."""
     nuls: Counter[str] = field(default_factory=Counter)
     """How many U+0000 were removed from texts, by stream."""
+    read: Counter[str] = field(default_factory=Counter)
+    """How many rows were read, each once, by stream."""
+    emitted: Counter[str] = field(default_factory=Counter)
+    """How many records were emitted, by stream."""
+    counted: dict[str, int] = field(default_factory=dict)
+    """How many rows the API counts, by stream, as its last response says."""
+    may_lack_rows: set[str] = field(default_factory=set)
+    """Streams whose list moved in a way that may have hidden rows."""
+    nulled: dict[str, set[str]] = field(default_factory=dict)
+    """Fields with values that became null, because they do not fit the schema, by stream."""
     messages: MessageRepository | None = None
     """Where streams put estimates, for the source to emit; None where they are not wanted."""

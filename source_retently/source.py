@@ -1,6 +1,7 @@
 """`SourceRetently`: the spec, the check, the streams; the outcome of a read becomes its error."""
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from requests.auth import AuthBase
 
 from source_retently import files
-from source_retently.config import Config, ConfigError, canonical
+from source_retently.config import Config, ConfigError, canonical, shortened
 from source_retently.environment import check_certificates
 from source_retently.http.auth import authenticator
 from source_retently.http.rate_limit import RateBudget
@@ -33,6 +34,7 @@ from source_retently.spec import connector_specification
 from source_retently.streams.base import RetentlyStream
 from source_retently.streams.details import DetailStream
 from source_retently.streams.endpoints import STREAMS, Customers
+from source_retently.summary import summary
 
 
 class SourceRetently(AbstractSource):
@@ -41,6 +43,7 @@ class SourceRetently(AbstractSource):
     def __init__(self) -> None:
         self._messages = InMemoryMessageRepository()
         self._outcome = Outcome()
+        self._budget: RateBudget | None = None
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
         return connector_specification()
@@ -74,6 +77,7 @@ class SourceRetently(AbstractSource):
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
         """Reads one customer; an account without customers is fine."""
         try:
+            _warn_of_unknown_options(logger, config)
             customers = Customers(*self._prepare(config, CHECK_TIMEOUTS))
             customers.page_size = 1
             customers.check()
@@ -86,6 +90,7 @@ class SourceRetently(AbstractSource):
         :raises ConfigError: when the configuration can't be used
         """
         auth, settings = self._prepare(config, SYNC_TIMEOUTS)
+        self._budget = settings.budget
         streams: dict[type[Stream], RetentlyStream] = {}
         for stream in STREAMS:
             # A detail stream shares its parent, so that the parent's rows are fetched once.
@@ -120,13 +125,19 @@ class SourceRetently(AbstractSource):
         """
         if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in files.NAMES]:
             raise ConfigError(
-                f"The catalog names {files.shortened(unknown)}, but Retently has no such stream: refresh the source's schema; "
+                f"The catalog names {shortened(unknown)}, but Retently has no such stream: refresh the source's schema; "
                 f"there are {', '.join(files.NAMES)}."
             )
-        self._outcome = Outcome(messages=self.message_repository)
+        _warn_of_unknown_options(logger, config)
+        self._outcome = outcome = Outcome(messages=self.message_repository)
         failed: dict[str, FailureType | None] = {}
+        names, began = [stream.stream.name for stream in catalog.streams], time.monotonic()
         try:
             for message in super().read(logger, config, catalog, state):
+                if message.record:
+                    outcome.emitted[message.record.stream] += 1
+                    yield message
+                    continue
                 error = message.trace.error if message.trace else None
                 if error and error.stream_descriptor:
                     failed[error.stream_descriptor.name] = error.failure_type
@@ -146,6 +157,8 @@ class SourceRetently(AbstractSource):
         finally:
             for name in list(self._outcome.nuls):  # of parent streams that are not in the catalog
                 self._warn_of_nuls(logger, name)
+            if self._budget:
+                logger.info(summary(names, failed, outcome, self._budget, time.monotonic() - began))
         self._check_refusals(catalog)
 
     def _check_refusals(self, catalog: ConfiguredAirbyteCatalog) -> None:
@@ -164,3 +177,12 @@ class SourceRetently(AbstractSource):
     @property
     def message_repository(self) -> MessageRepository:
         return self._messages
+
+
+def _warn_of_unknown_options(logger: logging.Logger, config: Mapping[str, Any]) -> None:
+    """
+    :raises ConfigError: when the configuration can't be used
+    """
+    for name, meant in Config.parse(config).unknown_options.items():
+        perhaps = f": is {meant} meant?" if meant else "."
+        logger.warning(f"The configuration has {name}, which is not an option and has no effect{perhaps}")

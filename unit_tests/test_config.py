@@ -220,6 +220,24 @@ def test_null_for_an_option_is_the_same_as_leaving_it_out(raw: dict[str, Any]) -
     Draft7Validator(connection_specification()).validate(canonical(nulls))
 
 
+@pytest.mark.parametrize(
+    ("raw", "unknown"),
+    [
+        *((raw, {}) for raw in SHAPES),
+        ({"api_key": "key", "_page_size": 10, "__injected": True}, {}),
+        ({"credentials": {"auth_type": "Token", "api_key": "key", "client_id": ""}}, {}),
+        ({"api_key": "key", "start_dat": "2024-01-01"}, {"start_dat": "start_date"}),
+        ({"api_key": "key", "Lookback_Window": 3}, {"Lookback_Window": "lookback_window"}),
+        ({"api_key": "key", "zzz": 3, "workers": 2}, {"workers": "num_workers", "zzz": ""}),
+        ({"credentials": {"api_key": "key", "start_date": "2024-01-01"}}, {"credentials.start_date": ""}),
+        ({"credentials": {**OAUTH, "client_secrets": "x"}}, {"credentials.client_secrets": "client_secret"}),
+        ({"api_key": "key", "x" * 99: 1}, {"x" * 40 + "…": ""}),
+    ],
+)
+def test_unknown_options_are_named_with_the_nearest_one(raw: dict[str, Any], unknown: dict[str, str]) -> None:
+    assert Config.parse(raw).unknown_options == unknown
+
+
 def test_null_credentials_beside_a_key_are_left_out() -> None:
     nulls = {"credentials": {"auth_type": None, "api_key": None}, "api_key": "key"}
     assert Config.parse(nulls) == Config.parse({"api_key": "key"})

@@ -151,6 +151,50 @@ def test_rows_before_the_start_date_are_not_read(serve: Serve) -> None:
     assert api.queries[0]["startDate"] == api.queries[1]["startDate"] == "2024-03-05T11:59:59Z"
 
 
+MARCH_5 = Settings(start_date=datetime(2024, 3, 5, tzinfo=timezone.utc), lookback=timedelta(0))
+MARCH_2 = Settings(start_date=datetime(2024, 3, 2, tzinfo=timezone.utc), lookback=timedelta(0))
+
+
+def moved_back(caplog: pytest.LogCaptureFixture) -> bool:
+    """Whether the log says that the start date was moved back."""
+    found = "start_date was moved back, but what is older than 2024-03-05T00:00:00.000Z was not read" in caplog.text
+    caplog.clear()
+    return found
+
+
+@pytest.mark.parametrize("stream", [Feedback, Customers])
+def test_a_start_date_that_was_moved_back_is_reported(
+    serve: Serve, caplog: pytest.LogCaptureFixture, stream: type[IncrementalStream]
+) -> None:
+    field = str(stream.cursor_field)
+    serve(stream, [{"id": str(day), field: f"2024-03-{day:02}T12:00:00.000Z"} for day in range(1, 9)])
+    _, states = sync(build(stream, MARCH_5))
+    for settings_of_sync, is_reported in [(MARCH_5, False), (MARCH_2, True), (NO_LOOKBACK, True)]:
+        _, next_states = sync(build(stream, settings_of_sync), states[-1])
+        assert moved_back(caplog) == is_reported
+        assert next_states[-1]["start_date"] == "2024-03-05T00:00:00.000Z"
+    ids, states = sync(build(stream, MARCH_2), states[-1], SyncMode.full_refresh)
+    assert ids == [str(day) for day in range(2, 9)]
+    sync(build(stream, MARCH_2), states[-1])
+    assert not moved_back(caplog)
+    # A start date behind the cursor leaves rows out, too.
+    late = Settings(start_date=datetime(2024, 6, 1, tzinfo=timezone.utc), lookback=timedelta(0))
+    cursor = {field: "2024-03-08T12:00:00.000Z"}
+    _, states = sync(build(stream, late), cursor)
+    sync(build(stream, MARCH_2), states[-1])
+    assert "what is older than 2024-06-01" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [Feedback, Customers])
+def test_a_killed_sync_with_another_start_date_begins_anew(serve: Serve, stream: type[IncrementalStream]) -> None:
+    field = str(stream.cursor_field)
+    serve(stream, [{"id": str(day), field: f"2024-03-{day:02}T12:00:00.000Z"} for day in range(1, 21)], filters=False)
+    found = list(emitted(build(stream, MARCH_5, page_size=8)))
+    killed = next(state for state in found[::-1] if isinstance(state, dict) and "unfinished" in state)
+    ids, _ = sync(build(stream, MARCH_2, page_size=8), killed)
+    assert set(ids) == {str(day) for day in range(2, 21)}
+
+
 def test_nothing_new_costs_one_request_and_keeps_the_state(serve: Serve) -> None:
     api = serve(Feedback, feedback(1))
     state = {"createdDate": "2024-03-09T12:00:00.000Z"}
@@ -297,7 +341,7 @@ def test_the_first_day_of_year_1_is_a_valid_cursor(api: responses.RequestsMock) 
     for state in ({}, {"createdDate": first}):
         ids, states = sync(build(Feedback, settings), state)
         assert ids == ["a"]
-        assert states[-1] == {"createdDate": first}
+        assert states[-1]["createdDate"] == first
     assert all("startDate" not in query for query in endpoint.queries)
 
 

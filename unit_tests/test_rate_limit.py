@@ -53,6 +53,8 @@ def test_after_a_429_all_requests_wait() -> None:
     started = time.monotonic()
     shared.acquire_call(requests.Request("GET", API).prepare())
     assert time.monotonic() - started >= 0.29
+    assert shared.requests == 1
+    assert shared.waited == pytest.approx(0.3, abs=0.02)  # once, although it was noted twice
 
 
 def test_streams_share_the_budget_and_report_the_rate_limit(

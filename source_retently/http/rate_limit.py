@@ -35,7 +35,11 @@ class RateBudget(APIBudget):
         self._window = MovingWindowCallRatePolicy(rates=[rate], matchers=[])
         super().__init__(policies=[self._window])
         self._queue = Lock()
-        self._paused_until = 0.0
+        self._paused_until = self._waiting_until = 0.0
+        self.requests = 0
+        """How many requests were sent."""
+        self.waited = 0.0
+        """For how many seconds any thread waited for the limit."""
         self.last_success = 0.0
         """When the API last returned something else than 429, on the monotonic clock."""
 
@@ -44,6 +48,7 @@ class RateBudget(APIBudget):
         with self._queue:
             pause = self._paused_until - time.monotonic()
             if pause > 0:
+                self._note_wait(pause)
                 time.sleep(pause)  # another thread received a 429, and has logged it
             while (seconds := self._seconds_to_wait(request)) > 0:
                 if seconds >= 1:
@@ -52,7 +57,9 @@ class RateBudget(APIBudget):
                         f"Waiting until {until:%H:%M:%S} UTC: the last minute's share of the {self._limit} requests "
                         "that the API allows is used up."
                     )
+                self._note_wait(seconds)
                 time.sleep(seconds)
+            self.requests += 1
 
     def _seconds_to_wait(self, request: Any) -> float:
         """0 when the request may be sent; it is counted then."""
@@ -66,7 +73,14 @@ class RateBudget(APIBudget):
 
     def pause(self, seconds: float) -> None:
         """Holds all requests back for a while, since one of them received a 429."""
+        self._note_wait(seconds)
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+
+    def _note_wait(self, seconds: float) -> None:
+        """Adds a wait that begins now, as far as no other thread waits at the same time."""
+        until = time.monotonic() + seconds
+        self.waited += max(0.0, until - max(self._waiting_until, time.monotonic()))
+        self._waiting_until = max(self._waiting_until, until)
 
     def update_from_response(self, request: Any, response: Any) -> None:
         if isinstance(response, requests.Response) and response.status_code != requests.codes.too_many_requests:

@@ -1,7 +1,7 @@
 """`RetentlyStream`: what all streams do. A concrete stream declares its path, the key paths of its rows and its primary key."""
 
 from abc import ABC
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -138,8 +138,14 @@ class RetentlyStream(FullRefreshStream, ABC):
     # ------------------------------------------------------------------------------------------------ the response
 
     def records(self, response: requests.Response, stream_slice: Slice = None) -> Records:
-        """The rows of a response, coerced to the schema; of several with one key the last."""
-        yield from {row[self.primary_key]: row for row in self.rows(response, stream_slice)}.values()
+        """The rows of a response, coerced to the schema, each key once."""
+        rows = self.distinct(self.rows(response, stream_slice))
+        self._outcome.read[self.name] += len(rows)
+        return rows
+
+    def distinct(self, rows: Iterable[Row]) -> Collection[Row]:
+        """The rows with different keys: of several with one key the last."""
+        return {row[self.primary_key]: row for row in rows}.values()
 
     def next_page(self, response: requests.Response) -> PageToken:
         """The token of the page after this one; None, since the endpoint gives everything in one response."""
@@ -197,7 +203,7 @@ class RetentlyStream(FullRefreshStream, ABC):
 
     @cached_property
     def _schema_log(self) -> SchemaLog:
-        return SchemaLog(self.name, self.logger)
+        return SchemaLog(self.name, self.logger, self._outcome.nulled.setdefault(self.name, set()))
 
 
 def response_without_body(status: int) -> Fetched:

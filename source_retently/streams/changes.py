@@ -62,7 +62,7 @@ class ChangesStream(IncrementalStream, ABC):
         self._is_resumed = bool(cursor.unfinished)  # what the first part has shown is not known
         if cursor.lacks_updated_date:
             self.logger.info(f"{self.name}: no record has an {self.cursor_field}, so all are emitted in each sync.")
-        why = self._why_whole() if cursor.date else ""
+        why = self._why_whole()
         if why or not (cursor.date and cursor.whole and self._start):
             return self._begin_whole(why, saved)
         due = date_text(date_of(cursor.whole) + self._settings.full_read_every)
@@ -78,6 +78,8 @@ class ChangesStream(IncrementalStream, ABC):
         cursor = self._cursor
         if cursor.unfinished:
             return "the last sync did not read all of it"
+        if not cursor.date:
+            return self.why_everything
         if is_due(cursor.whole, now(), self._settings.full_read_every):
             return f"it was last read at {cursor.whole}"
         if not is_due(cursor.unsorted, now()):
@@ -85,9 +87,9 @@ class ChangesStream(IncrementalStream, ABC):
         return "" if cursor.newest else f"it has one page, or the last reading showed no order by {self.cursor_field}"
 
     def _begin_whole(self, why: str, saved: PageToken = None) -> PageReader:
-        if why:
-            self.logger.info(f"{self.name}: reading the whole list, because {why}.")
         self._first, self._start = None, self._lower_bound(self._cursor.whole)
+        changes = f" for what changed since {self._start}" if self._start else ""
+        self.logger.info(f"{self.name}: reading the whole list{changes}, because {why}.")
         return super().begin(saved)
 
     def fetch(self, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
@@ -150,7 +152,7 @@ class ChangesStream(IncrementalStream, ABC):
 
     def end_reading(self, end: End) -> None:
         if self._first:
-            self._set_cursor(self._cursor.after_changes(self._reading.started, self._newest))
+            self._set_cursor(self._cursor.after_changes(self._reading, self._newest))
             return
         super().end_reading(end)
         if self._dated or (self._undated and not self._is_resumed):

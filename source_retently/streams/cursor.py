@@ -30,11 +30,13 @@ class Reading:
     """Whether a row has no date, so that a filter by date would hide it."""
     sync: str = "incremental"
     """Which syncs may resume it: incremental ones, or the attempts of one full refresh."""
+    start_date: str | None = None
+    """The configured start date, before which no row is emitted."""
 
     def resumed(self, unfinished: Mapping[str, Any]) -> "Reading | None":
         """The reading that an earlier sync did not finish; None where it asked for other rows, or belongs to another sync."""
         started, newest = unfinished.get("started"), unfinished.get("newest")
-        is_same = (unfinished.get("asked_from"), unfinished.get("sync")) == (self.asked_from, self.sync)
+        is_same = all(unfinished.get(name) == getattr(self, name) for name in ("asked_from", "sync", "start_date"))
         if not (is_same and unfinished.get("keys") and _is_date(started) and (newest == "" or _is_date(newest))):
             return None
         return replace(
@@ -64,6 +66,8 @@ class Cursor:
     """Keys and dates of the newest rows of the last reading; None where changes can't be asked for."""
     unsorted: str | None = None
     """When the API last refused or ignored to sort by change, or had rows without that date."""
+    start_date: str | None = None
+    """The configured start date when the rows were first read; older ones were not emitted. None where all were."""
 
     @property
     def whole(self) -> str | None:
@@ -95,6 +99,7 @@ class Cursor:
             date_or_none(state.get("whole_read")),
             {str(key): str(at) for key, at in newest.items()} if isinstance(newest, Mapping) else None,
             _text(state.get("unsorted")),
+            date_or_none(state.get("start_date")),
         )
 
     def state(self, field: str) -> dict[str, Any]:
@@ -118,14 +123,21 @@ class Cursor:
             self,
             date=self.date if end.may_lack_rows else max(before, date or "") or None,
             unfinished=None,
+            start_date=self._first_date(reading),
             whole_read=self.whole_read if end.may_lack_rows else None,
             undated_read=self.undated_read if reading.asked_from else undated,
             order_changed=(reading.started if repeated else self.order_changed) if end.order_changed else None,
         )
 
-    def after_changes(self, date: str, newest: Mapping[str, str]) -> "Cursor":
+    def after_changes(self, reading: Reading, newest: Mapping[str, str]) -> "Cursor":
         """The cursor after what changed was read: the whole list is still due as before."""
-        return replace(self, date=date, whole_read=self.whole, newest=newest)
+        start_date = self._first_date(reading)
+        return replace(self, date=reading.started, whole_read=self.whole, newest=newest, start_date=start_date)
+
+    def _first_date(self, reading: Reading) -> str | None:
+        """The start date that left rows out: that of the first reading, or a later one beyond the cursor."""
+        is_gap = self.date is None or (reading.start_date or "") > self.date
+        return reading.start_date if is_gap else self.start_date
 
     def is_news(self, end: End) -> bool:
         """Whether a wrong total differs from the list by much more than the last wrong one."""

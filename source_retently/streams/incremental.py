@@ -78,18 +78,42 @@ class IncrementalStream(PagedStream, ABC):
             self._set_cursor(replace(self._cursor, date=None, whole_read=None))
         self._start = self._lower_bound(self._cursor.date)
         asked_from = self._start if self.filters_by_date else None
-        if asked_from and self._cursor.undated_read and is_due(self._cursor.undated_read, now()):
-            self.logger.info(
-                f"{self.name}: some rows have no {self.cursor_field}, so the list is read without dates once a day."
-            )
+        is_without_dates = bool(asked_from and self._cursor.undated_read and is_due(self._cursor.undated_read, now()))
+        if is_without_dates:
             asked_from = None
         sync = "incremental" if sync_mode == SyncMode.incremental else f"full refresh {self._sync_id}"
-        fresh = Reading(asked_from, sync=sync)
+        start_date = date_text(self._settings.start_date) if self._settings.start_date else None
+        fresh = Reading(asked_from, sync=sync, start_date=start_date)
         reading = fresh.resumed(self._cursor.unfinished or {})
         self._reading = reading or fresh
         if reading is None:
             self._set_cursor(replace(self._cursor, unfinished=None))
+        if self._cursor.date and self._cursor.start_date and (start_date or "") < self._cursor.start_date:
+            self.logger.warning(
+                f"{self.name}: start_date was moved back, but what is older than {self._cursor.start_date} was not read, and "
+                "an incremental sync does not bring it: refresh the stream, or set the old start_date again."
+            )
+        if self.filters_by_date:
+            self.logger.info(f"{self.name}: {self._why(is_resumed=bool(reading), is_without_dates=is_without_dates)}.")
         yield _bounds(asked_from)
+
+    def _why(self, *, is_resumed: bool, is_without_dates: bool) -> str:
+        """What is read, and why; the first line of the stream in the log."""
+        if is_resumed:
+            return f"going on behind record {(self._cursor.unfinished or {}).get('position'):,}, where the last sync stopped"
+        if is_without_dates:
+            return f"reading everything, as once a day, because some records have no {self.cursor_field}"
+        if self._start is None:
+            return f"reading everything, because {self.why_everything}"
+        if self._start == self._reading.start_date:
+            return f"from {self._start}, the start_date"
+        return f"from {self._start}, the newest record less {self._settings.lookback.days} days of look-back"
+
+    @property
+    def why_everything(self) -> str:
+        """Why the sync has no date to begin at."""
+        is_full = self._reading.sync != "incremental"
+        return "this is a full refresh" if is_full else "no sync has read it to its end yet"
 
     def _lower_bound(self, cursor: str | None) -> str | None:
         """The date before which no row is emitted, where everything up to the cursor was; None for none."""

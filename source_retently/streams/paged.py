@@ -105,6 +105,7 @@ class PagedStream(RetentlyStream, ABC):
                 "try again later, and report it if it stays so.",
                 FailureType.transient_error,
             )
+        self._outcome.read[self.name] += len(step.rows)
         if page.status == 200:
             self._progress.page(paginator.position, paginator.size, page.total)
         yield from self.emit(step, response)
@@ -141,7 +142,10 @@ class PagedStream(RetentlyStream, ABC):
 
     def _finish(self, end: End) -> None:
         """Logs how the reading ended."""
+        if end.total is not None:
+            self._outcome.counted[self.name] = end.total
         if end.may_lack_rows:
+            self._outcome.may_lack_rows.add(self.name)
             self.logger.warning(
                 f"{self.name}: {end.seen:,} of {end.position:,} records were read, because the API "
                 f"{'changed the order of rows' if end.order_changed else 'moved rows'} while they were read; "

@@ -16,7 +16,7 @@ from airbyte_cdk.sources.message import MessageRepository
 from source_retently.streams.pages import End
 
 REPORT_EVERY = 10.0
-"""Seconds between two lines on the progress of a stream; the first page and the end are always logged."""
+"""Seconds between two lines on the progress of a stream; the first of several pages and the end are always logged."""
 
 
 class Progress:
@@ -40,6 +40,8 @@ class Progress:
             estimate = AirbyteEstimateTraceMessage(name=self._stream, type=EstimateType.STREAM, row_estimate=total)
             trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
             self._messages.emit_message(AirbyteMessage(type=Type.TRACE, trace=trace))
+            if position >= total:
+                return  # the last line says it all
         elif now - self._reported < REPORT_EVERY:
             return
         self._reported = now

@@ -10,11 +10,14 @@ MAX_UNKNOWN = 50
 class SchemaLog:
     """Logs for one stream what does not match its schema."""
 
-    def __init__(self, stream: str, logger: logging.Logger) -> None:
+    def __init__(self, stream: str, logger: logging.Logger, nulled: set[str]) -> None:
+        """
+        :param nulled: where the paths of fields go that have values which became null
+        """
         self._stream = stream
         self._logger = logger
         self._unknown: set[str] = set()
-        self._nulled: set[str] = set()
+        self._nulled = nulled
 
     def became_null(self, path: str, wanted: str, value: Any) -> None:
         """A value became null, because it can't be coerced to the wanted type."""

@@ -2,11 +2,9 @@
 
 from abc import ABC
 from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Any
 
-import requests
-
-from source_retently.streams.base import Records, Slice
 from source_retently.streams.details import DetailStream
 from source_retently.streams.envelope import stable_hash
 from source_retently.streams.pages import Row
@@ -20,12 +18,14 @@ class TrendStream(DetailStream, ABC):
     numbered.
     """
 
-    def records(self, response: requests.Response, stream_slice: Slice = None) -> Records:
+    def distinct(self, rows: Iterable[Row]) -> Collection[Row]:
         alike: Counter[str] = Counter()
-        for row in self.rows(response, stream_slice):
+        numbered = []
+        for row in rows:
             key = row["id"]
             alike[key] += 1
-            yield row if alike[key] == 1 else {**row, "id": stable_hash([key, alike[key]])}
+            numbered.append(row if alike[key] == 1 else {**row, "id": stable_hash([key, alike[key]])})
+        return numbered
 
     def rows_in(self, body: Any) -> list[Any] | None:
         trends = super().rows_in(body)
