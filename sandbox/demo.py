@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def main(**options: Any) -> None:
         console.rule("What the customers say: the Net Promoter Score of the last twelve months")
         months = nps_by_month(database)
         show(months[-12:])
-        draw(months, chart)
+        draw(months, "feedback of the imitation", chart, datetime.now(timezone.utc).date())
         print(f"The chart of all {len(months)} months is in {chart}.")
     print(f"The rows are in {database}." if is_right else "DuckDB and the API differ: the demo failed.")
     sys.exit(0 if is_right else 1)
