@@ -36,7 +36,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "switches": partial(command_table, SWITCHES),
     },
 }
-ACCOUNT: dict[str, Any] = {"customers": 30, "companies": 8, "feedback": 40, "outbox": 35, "rate_limit": 0}
+ACCOUNT: dict[str, Any] = {"customers": 30, "companies": 8, "feedback": 400, "outbox": 900, "rate_limit": 0}
 """The sandbox that the expected records come from."""
 NOT_SUGGESTED = {"template_details"}
 """Streams that a new connection should not select by itself: they cost a request for each row."""

@@ -1,6 +1,7 @@
 """`python -m sandbox`: runs the imitation of the API until it is stopped."""
 
 import argparse
+from datetime import datetime, time, timezone
 
 import uvicorn
 
@@ -19,6 +20,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("api_key", API_KEY, "The API key that is accepted."),
     Option("certificate", "", "A PEM file with a certificate and its key: the sandbox uses TLS."),
     Option("seed", 1, "Other values and dates in the rows."),
+    Option("newest", "today", "The day at whose start (UTC) the dates of the rows end, for example 2026-06-01."),
     *(Option(stream.name, ROWS.get(stream.name, 100), f"How many rows {stream.name} has.") for stream in PAGED),
 )
 
@@ -36,7 +38,11 @@ def main() -> None:
                 help=f"{option.text} (default: {option.default or 'none'})".replace("%", "%%"),
             )
     chosen = vars(parser.parse_args())
-    account = Account({stream.name: chosen[stream.name] for stream in PAGED}, chosen["seed"])
+    try:
+        newest = midnight(chosen["newest"])
+    except ValueError:
+        parser.error("--newest must be today, or a date such as 2026-06-01")
+    account = Account({stream.name: chosen[stream.name] for stream in PAGED}, chosen["seed"], newest)
     switches = Switches().changed(**{option.name: chosen[option.name] for option in SWITCHES})
     app = Sandbox(Control(Store(account), switches), SignIn(chosen["api_key"])).app()
     server = uvicorn.Server(
@@ -55,6 +61,15 @@ def main() -> None:
     address = "https://localhost" if chosen["certificate"] else "http://127.0.0.1"
     print(f"Sandbox of the Retently API on {address}:{socket.getsockname()[1]}", flush=True)
     server.run(sockets=[socket])
+
+
+def midnight(day: str) -> datetime:
+    """
+    :param day: a date such as 2026-06-01, or the word today
+    :raises ValueError: when it is neither
+    """
+    now = datetime.now(timezone.utc) if day == "today" else datetime.fromisoformat(day)
+    return datetime.combine(now, time(), timezone.utc)
 
 
 def option_name(option: Option) -> str:

@@ -1,12 +1,15 @@
 """Customers, companies, feedback and outbox of an account: realistic rows that are always the same.
 
-Each row is a function of its number and the seed, made when it is asked for. So a million rows cost nothing until they are read.
+Each row is a function of its number, the seed and the newest date, made when it is asked for. So a million rows cost nothing until
+they are read.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from sandbox.data import (
     BAD_SCORES,
@@ -18,16 +21,15 @@ from sandbox.data import (
     COUNTRIES,
     CUSTOMER,
     FEEDBACK,
-    FIRST_DAY,
     FIRST_NAMES,
     GOOD_SCORES,
     INDUSTRIES,
     LAST_NAMES,
+    NEWEST,
     PLANS,
     SPAN,
     SURVEY,
     TEMPLATE,
-    TEMPLATES,
     TITLES,
     TOPICS,
     Row,
@@ -37,22 +39,54 @@ from sandbox.data import (
 )
 
 
+class Delivery(NamedTuple):
+    """What happened to a sent survey."""
+
+    campaign: int
+    response: int | None
+    """The number of the response to it."""
+    opened: bool
+    opted_out: bool
+    bounced: bool
+
+
 @dataclass(frozen=True)
 class Account:
-    """How much there is of everything, and the seed that it is made from."""
+    """How much there is of everything, and the seed and the newest date that it is made from."""
 
     counts: Mapping[str, int]
     seed: int = 1
+    newest: datetime = NEWEST
 
-    def when(self, number: int, count: int) -> int:
-        """Milliseconds of the number-th of so many rows: ascending, with every tenth on the same instant as the one before."""
-        number -= number % 10 == 0 and number > 0
-        step = SPAN.total_seconds() * 1000 / max(count, 1)
-        return int(FIRST_DAY.timestamp() * 1000 + (number + 0.9 * (mixed(number, self.seed) % 1000) / 1000) * step)
+    @cached_property
+    def end(self) -> int:
+        """Milliseconds at which the dates end."""
+        return int(self.newest.timestamp() * 1000)
+
+    @cached_property
+    def start(self) -> int:
+        """Milliseconds at which they begin; the outbox begins a little earlier."""
+        return self.end - int(SPAN.total_seconds() * 1000)
+
+    @cached_property
+    def _lead(self) -> float:
+        """How much earlier the dates of the outbox are, in milliseconds, so that each response comes after its survey."""
+        counts = self.counts["feedback"], self.counts["outbox"]
+        return 300_000 + sum(self._step(count) for count in counts) if all(counts) else 0
+
+    @staticmethod
+    def _step(count: int) -> float:
+        """Milliseconds from one of so many rows to the next."""
+        return SPAN.total_seconds() * 1000 / max(count, 1)
 
     def created(self, kind: str, number: int) -> int:
-        """What the API sorts a row by (for the outbox a date that its rows don't show)."""
-        return self.when(number, self.counts[kind])
+        """What the API sorts a row by (for the outbox a date that its rows don't show), in milliseconds.
+
+        It ascends with the number, and every tenth row has the date of the one before.
+        """
+        number -= number % 10 == 0 and number > 0
+        when = self.start + (number + 0.9 * (mixed(number, self.seed) % 1000) / 1000) * self._step(self.counts[kind])
+        return int(when - self._lead if kind == "outbox" else when)
 
     def dated(self, kind: str, number: int) -> int:
         """What the API filters a row by."""
@@ -67,14 +101,18 @@ class Account:
         make = {"customers": self._customer, "companies": self._company, "feedback": self._feedback, "outbox": self._survey}
         return make[kind](number, when, mixed(number, self.seed)) if kind in make else None
 
-    def score(self, number: int) -> tuple[str, int]:
-        """Metric and score of a response."""
+    def rating(self, number: int) -> tuple[int, int]:
+        """Campaign and score of a response."""
         x = mixed(number, self.seed)
-        metric = CAMPAIGNS[x % len(CAMPAIGNS)][1]
+        campaign = x % len(CAMPAIGNS)
         # The score changes by month, so that a chart shows something.
         is_good = (x >> 20) % 100 < 55 + 30 * math.sin(9 * number / max(self.counts["feedback"], 1))
         high = (GOOD_SCORES if is_good else BAD_SCORES)[(x >> 8) % 12]
-        return metric, high if metric == "NPS" else 1 + high * 4 // 10
+        return campaign, high if CAMPAIGNS[campaign][1] == "NPS" else 1 + high * 4 // 10
+
+    def _later(self, when: int, delay: int) -> str:
+        """A date after a row was made, but before the newest one: no row of the account has a date in the future."""
+        return stamp(when + min(delay, max(self.end - when, 0) // 2))
 
     def _person(self, number: int) -> dict[str, Any]:
         x = mixed(number, self.seed + 1)
@@ -100,7 +138,7 @@ class Account:
                 "label": "Renewal",
                 "name": "renewal",
                 "type": "date",
-                "value": stamp(int(FIRST_DAY.timestamp()) * 1000 + x % 10**10),
+                "value": stamp(self.end + x % 10**10),
             },
         ]
         return properties[: 1 + x % 3]
@@ -115,7 +153,7 @@ class Account:
             "tags": ["foo", "baz"][: x % 3],
             "properties": self._plan(x >> 4),
             "createdDate": stamp(when),
-            "updatedDate": stamp(when + x % 86_400_000 * (x % 7)),
+            "updatedDate": self._later(when, x % 86_400_000 * (x % 7)),
             "source": ("api", "import", "zapier")[x % 3],
             "syncId": None,
             "integrationsLists": [],
@@ -123,8 +161,8 @@ class Account:
             "isAtRisk": x % 11 == 0,
             "isEmailDeliverable": x % 13 != 0,
             "isInQueue": x % 17 == 0,
-            "isInQueueSetAt": stamp(when + 60_000) if x % 17 == 0 else None,
-            "lastSurveySent": {"date": stamp(when + 3_600_000)} if x % 2 else None,
+            "isInQueueSetAt": self._later(when, 60_000) if x % 17 == 0 else None,
+            "lastSurveySent": {"date": self._later(when, 3_600_000)} if x % 2 else None,
             "surveySubscriptionStatus": {"isSubscribed": x % 19 != 0},
         }
 
@@ -137,18 +175,18 @@ class Account:
             "industryName": INDUSTRIES[x % len(INDUSTRIES)],
             "tags": ["vip"] if x % 4 == 0 else [],
             "cxMetrics": {"NPS": x % 201 - 100, "CSAT": None, "CES": None, "STAR": (x % 41 + 10) / 10},
-            "contactsCount": x % 40,
+            "contactsCount": len(range(number, self.counts["customers"], self.counts["companies"])),
         }
 
     def _feedback(self, number: int, when: int, x: int) -> Row:
-        metric, score = self.score(number)
-        campaign = x % len(CAMPAIGNS)
+        campaign, score = self.rating(number)
+        metric = CAMPAIGNS[campaign][1]
         customer = mixed(number, self.seed + 2) % self.counts["customers"] if self.counts["customers"] else 0
         level = "low" if score < (7 if metric == "NPS" else 3) else "high" if score >= (9 if metric == "NPS" else 4) else "mid"
         country, state, city = COUNTRIES[x % 4]
         return {
             "id": object_id(FEEDBACK, number),
-            "surveyId": object_id(SURVEY, self.survey_of(number)),
+            "surveyId": object_id(SURVEY, survey) if (survey := self.survey_of(number)) is not None else None,
             "customerId": object_id(CUSTOMER, customer),
             **self._person(customer),
             "jobTitle": TITLES[x % len(TITLES)],
@@ -180,13 +218,10 @@ class Account:
             "isSubmitted": x % 23 != 0,
         }
 
-    def survey_of(self, feedback: int) -> int:
-        """The number of the sent survey that a response is to."""
-        return (
-            feedback * self.counts["outbox"] // self.counts["feedback"]
-            if self.counts["feedback"] and feedback < self.counts["feedback"]
-            else feedback
-        )
+    def survey_of(self, feedback: int) -> int | None:
+        """The number of the sent survey that a response is to; a response that was inserted is to none."""
+        is_paired = self.counts["outbox"] and feedback < self.counts["feedback"]
+        return feedback * self.counts["outbox"] // self.counts["feedback"] if is_paired else None
 
     def response_to(self, survey: int) -> int | None:
         """The number of the response to a sent survey."""
@@ -195,16 +230,23 @@ class Account:
         feedback = -(-survey * self.counts["feedback"] // self.counts["outbox"])
         return feedback if feedback < self.counts["feedback"] and self.survey_of(feedback) == survey else None
 
+    def delivery(self, number: int) -> Delivery:
+        """What happened to a sent survey."""
+        x = mixed(number, self.seed)
+        response = self.response_to(number)
+        campaign = self.rating(response)[0] if response is not None else x % len(CAMPAIGNS)
+        bounced = response is None and x % 89 == 0
+        opened = response is not None or (not bounced and x % 3 == 0)
+        return Delivery(campaign, response, opened, opened and x % 101 == 0, bounced)
+
     def _survey(self, number: int, when: int, x: int) -> Row:
         sent = when + mixed(number, self.seed + 9) % 120_000
-        response = self.response_to(number)
-        campaign = mixed(response, self.seed) % len(CAMPAIGNS) if response is not None else x % len(CAMPAIGNS)
+        campaign, response, opened, opted_out, bounced = self.delivery(number)
         customer = (
             mixed(response if response is not None else number, self.seed + 2) % self.counts["customers"]
             if self.counts["customers"]
             else 0
         )
-        opened = response is not None or x % 3 == 0
         answered = self.created("feedback", response) if response is not None else 0
         person = self._person(customer)
         row = {
@@ -220,7 +262,7 @@ class Account:
             "personTags": ["foo"][: x % 2],
             "campaign": CAMPAIGNS[campaign][0],
             "campaignId": object_id(CAMPAIGN, campaign),
-            "surveyTemplateId": object_id(TEMPLATE, x % len(TEMPLATES)),
+            "surveyTemplateId": object_id(TEMPLATE, campaign),
             "subject": "How did we do?",
             "sentBy": ("campaign", "reminder", "manual")[x % 3],
             "status": "RESPONDED" if response is not None else "OPENED" if opened else "SENT",
@@ -230,8 +272,8 @@ class Account:
                 "isResponded": response is not None,
                 "respondedDate": stamp(answered) if response is not None else None,
                 "hasFeedback": response is not None,
-                "isOptedOut": x % 101 == 0,
-                "isBounced": x % 89 == 0,
+                "isOptedOut": opted_out,
+                "isBounced": bounced,
             },
             "attributes": {"customerTags": ["foo"][: x % 2], "customProps": self._plan(x >> 4)[:1]},
             "mandrillMessageId": f"{x:016x}",

@@ -5,8 +5,10 @@ from typing import Any
 
 Row = dict[str, Any]
 
-FIRST_DAY = datetime(2024, 7, 1, tzinfo=timezone.utc)
+NEWEST = datetime(2026, 6, 1, tzinfo=timezone.utc)
+"""Where the dates of the tests' rows end: on each day the same."""
 SPAN = timedelta(days=700)
+"""How far back they go."""
 
 FIRST_NAMES = [
     "Ada",
@@ -79,22 +81,30 @@ CAMPAIGNS = [
     ("Old NPS", "NPS", "regular", "intercom"),
     ("Emoji in chat", "EMOJI", "recurring", "chat"),
 ]
-TEMPLATES = [
-    ("Default NPS", "email", "NPS"),
-    ("In-app NPS", "inapp", "NPS"),
-    ("CSAT", "email", "CSAT"),
-    ("CES", "link", "CES"),
-    ("Stars", "link", "STAR"),
-]
-
-QUESTIONS = [
-    {"type": "rating", "title": "How likely are you to recommend us?", "isRequired": True},
-    {"type": "text", "title": "What is the reason for your score?", "isRequired": False},
-]
+TEMPLATES = ["Default NPS", "In-app NPS", "CSAT", "CES", "Stars", "Intercom NPS", "Emoji"]
+"""One a campaign, in their order, with its metric and channel."""
+RATING_QUESTIONS = {
+    "NPS": "How likely are you to recommend us?",
+    "CSAT": "How satisfied are you with our support?",
+    "CES": "How easy was it to get started?",
+    "STAR": "How many stars do you give the checkout?",
+    "EMOJI": "How do you feel after this chat?",
+}
 
 
-def trend_groups() -> list[Row]:
-    """The groups of trends, one a metric that is followed."""
+def questions(metric: str) -> list[Row]:
+    """The questions of a template."""
+    return [
+        {"type": "rating", "title": RATING_QUESTIONS[metric], "isRequired": True},
+        {"type": "text", "title": "What is the reason for your score?", "isRequired": False},
+    ]
+
+
+def trend_groups(created: str) -> list[Row]:
+    """The groups of trends, one a metric that is followed.
+
+    :param created: when they were made
+    """
     return [
         {
             "_id": f"{0x76:08x}{number:016x}",
@@ -102,21 +112,24 @@ def trend_groups() -> list[Row]:
             "metric": metric,
             "isDefault": number == 0,
             "trendsCount": 2 + number,
-            "createdDate": "2025-01-01T00:00:00.000Z",
+            "createdDate": created,
         }
         for number, metric in enumerate(METRICS[:2])
     ]
 
 
-def trends_of(group: Row, with_ids: bool) -> list[Row]:
-    """The trends of a group; the last two have the same name, as nothing forbids."""
+def trends_of(group: Row, with_ids: bool, day: str) -> list[Row]:
+    """The trends of a group; the last two have the same name, as nothing forbids.
+
+    :param day: the last day of their lines
+    """
     names = ["Support", "Sales", "Sales"][: group["trendsCount"]]
     return [
         {
             **({"_id": f"{0x77:08x}{number:016x}"} if with_ids else {}),
             "name": name,
             "score": {"current": 40 + number, "previous": 38.5, "change": 1.5 + number},
-            "lines": [{"day": "2026-05-31", "score": 40 + number}],
+            "lines": [{"day": day, "score": 40 + number}],
         }
         for number, name in enumerate(names)
     ]
@@ -150,7 +163,7 @@ def campaigns() -> list[Row]:
             "id": object_id(CAMPAIGN, i),
             "name": name,
             "isActive": i != 5,
-            "templateId": object_id(TEMPLATE, i % len(TEMPLATES)),
+            "templateId": object_id(TEMPLATE, i),
             "metric": metric,
             "type": kind,
             "channel": channel,
@@ -162,5 +175,5 @@ def campaigns() -> list[Row]:
 def templates() -> list[Row]:
     return [
         {"id": object_id(TEMPLATE, i), "name": name, "channel": channel, "metric": metric}
-        for i, (name, channel, metric) in enumerate(TEMPLATES)
+        for i, (name, (_, metric, _, channel)) in enumerate(zip(TEMPLATES, CAMPAIGNS, strict=True))
     ]

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from rich.table import Table
 
 from examples.nps_by_month import draw, nps_by_month, show
 from examples.to_duckdb import AGAIN, Synced, notes_in, sync
-from sandbox.data import FIRST_DAY, SPAN
 from sandbox.process import PATHS, SandboxProcess
 
 OUT = Path("out")
@@ -26,7 +25,9 @@ CONNECTOR = Path(__file__).parent.parent / "main.py"
 
 
 def main(**options: Any) -> None:
-    """:param options: the sandbox's, with underscores"""
+    """
+    :param options: the sandbox's, with underscores; the dates of the rows end today, unless `newest` is among them
+    """
     console = Console()
     OUT.mkdir(exist_ok=True)
     database, chart = OUT / "demo.duckdb", OUT / "demo_nps_by_month.png"
@@ -36,7 +37,7 @@ def main(**options: Any) -> None:
         sys.exit(f"{database} holds rows that are not the demo's, so it is left as it is: move it away.")
     for old in (database, database.with_suffix(".duckdb.wal")):
         old.unlink(missing_ok=True)
-    with SandboxProcess(**options) as sandbox:
+    with SandboxProcess(**{"newest": "today", **options}) as sandbox:
         console.rule("An imitation of the Retently API")
         print(f"It listens on {sandbox.url} and holds {sum(sandbox.stats()['rows'].values()):,} rows.")
         config = OUT / "demo_config.json"
@@ -47,7 +48,6 @@ def main(**options: Any) -> None:
         for stream in _command(sandbox, config, "discover")["catalog"]["streams"]:
             print(f"{stream['name']:<19}{' and '.join(stream['supported_sync_modes'])}")
         is_right = True
-        last_hour = int((FIRST_DAY + SPAN - timedelta(hours=1)).timestamp() * 1000)
         for title in ("First sync: everything", "Second sync: what is new or changed"):
             console.rule(title)
             sandbox.do({"reset": True})
@@ -56,8 +56,8 @@ def main(**options: Any) -> None:
             stats = sandbox.stats()
             is_right &= _show(console, streams, stats["rows"], stats["requests"], time.monotonic() - started)
             sandbox.do(
-                {"kind": "feedback", "insert": 5, "when": last_hour},
-                {"kind": "outbox", "insert": 12, "when": last_hour},
+                {"kind": "feedback", "insert": 5},
+                {"kind": "outbox", "insert": 12},
                 {"kind": "customers", "insert": 2},
                 {"kind": "customers", "change": 3, "values": {"jobTitle": "Chief Happiness Officer"}},
             )

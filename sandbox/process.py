@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from sandbox.data import NEWEST
 from sandbox.endpoints import ENDPOINTS
 from sandbox.sign_in import API_KEY
 from source_retently.environment import BASE_URL_VARIABLE
@@ -22,11 +23,12 @@ class SandboxProcess:
     def __init__(self, *, authority: str | None = None, **options: Any) -> None:
         """
         :param authority: file of the certificate that signed the one given as the option `certificate`
-        :param options: the command's options, with underscores
+        :param options: the command's options, with underscores; the dates end on a fixed day, unless `newest` is among them
         """
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, and no other authority
         self._session.verify = authority or True
+        options = {"newest": f"{NEWEST:%Y-%m-%d}", **options}
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "--port", "0", *words], stdout=subprocess.PIPE, text=True

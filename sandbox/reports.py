@@ -1,40 +1,51 @@
-"""Scores and reports: what the ratings in the account's feedback add up to."""
+"""Scores and reports: what the responses and the sent surveys of the account add up to."""
 
+from collections import Counter
+from datetime import date, timedelta
 from typing import Any
 
-from sandbox.data import Row, campaigns
-from sandbox.store import Store
+from sandbox.data import CAMPAIGNS, RATING_QUESTIONS, Row, campaigns, stamp
+from sandbox.store import DAY, Store
 from sandbox.switches import Switches
 
-FIRST_DAY, LAST_DAY = "2026-05-01", "2026-05-31"
-"""Which days reports cover without startDate and endDate (undocumented: docs/api.md#reports)."""
+DEFAULT_DAYS = 30
+"""How many days reports cover without startDate (undocumented: docs/api.md#reports)."""
 
 
-def reports(store: Store, start: str = FIRST_DAY, end: str = LAST_DAY) -> list[Row]:
-    """A report for each campaign; its trend has a day of each month from `start` to `end`."""
-    return [_report(campaign, _counts(store, campaign["metric"]), start, end) for campaign in campaigns()]
+def reports(store: Store, start: str | None = None, end: str | None = None) -> list[Row]:
+    """A report for each campaign, with the days from `start` to `end`."""
+    first = _day(start) if start else store.account.end // DAY - DEFAULT_DAYS
+    last = _day(end) if end else None
+    return [_report(store, number, campaign, first, last) for number, campaign in enumerate(campaigns())]
 
 
-def _report(campaign: Row, counts: dict[str, Any], start: str, end: str) -> Row:
-    figures = {name: counts[name] for name in ("promoters", "passives", "detractors", "total", "score")}
-    day = {"day": LAST_DAY, **figures, "ratingDistribution": counts["ratingDistribution"]}
-    days = [f"2026-{month:02d}-28" for month in range(1, 6)]
+def _report(store: Store, number: int, campaign: Row, first: int, last: int | None) -> Row:
+    metric = campaign["metric"]
+
+    def of_campaign(counts: dict[tuple[int, int], Counter[Any]]) -> dict[int, Counter[Any]]:
+        days = ((day, found) for (of, day), found in counts.items() if of == number)
+        return {day: found for day, found in sorted(days) if first <= day and (last is None or day <= last)}
+
+    ratings, deliveries = of_campaign(store.ratings()), of_campaign(store.deliveries())
+    total = _figures(metric, _sum(ratings))
+    sent = _sum(deliveries)
+    trend = [{"day": stamp(day * DAY)[:10], **_figures(metric, found)} for day, found in ratings.items()]
     question = {
         "uuid": "q1",
-        "title": "How likely?",
-        "metricsType": campaign["metric"],
+        "title": RATING_QUESTIONS[metric],
+        "metricsType": metric,
         "position": 1,
         "isOnMain": True,
         "isStarred": False,
-        "stats": {"first": {**day, "skipped": 0}, "last": {**day, "skipped": 1}},
+        "stats": {"first": {**trend[0], "skipped": 0}, "last": {**trend[-1], "skipped": 0}} if trend else None,
     }
     return {
         "campaignId": campaign["id"],
         **{name: campaign[name] for name in ("name", "isActive", "metric", "type", "channel")},
-        "score": None,
-        "trend": [{**day, "day": name} for name in days if start <= name <= end],
-        "last": figures,
-        "deliveryStats": {"totalCount": 100, "opened": 40, "responded": 20, "optedOut": 1, "isBounced": 2},
+        "score": total["score"] if trend else None,
+        "trend": trend,
+        "last": total,
+        "deliveryStats": {name: sent[name] for name in ("totalCount", "opened", "responded", "optedOut", "isBounced")},
         "questionsStats": [question],
     }
 
@@ -43,33 +54,49 @@ def score(store: Store, switches: Switches, metric: str) -> Row | None:
     """The score of a metric; None where the account never surveyed it."""
     if metric != "NPS" and switches.metrics == "nps":
         return None
-    counts = _counts(store, metric)
-    total = counts["total"]
-    share = {name: round(100 * counts[name] / total) if total else 0 for name in ("promoters", "passives", "detractors")}
-    shared = {**share, **{f"{name}Count": counts[name] for name in share}, "totalResponses": total}
+    ratings = _sum({key: found for key, found in store.ratings().items() if CAMPAIGNS[key[0]][1] == metric})
+    figures = _figures(metric, ratings)
+    names, total = ("promoters", "passives", "detractors"), figures["total"]
+    shared = {name: round(100 * figures[name] / total) if total else 0 for name in names}
+    shared |= {**{f"{name}Count": figures[name] for name in names}, "totalResponses": total}
     if switches.score_field == "nps":
         # The oldest sample: another name, and neither metric nor distribution (docs/api.md#score-name).
-        return {metric.lower(): counts["score"], **shared}
+        return {metric.lower(): figures["score"], **shared}
     return {
-        "score": counts["score"],
-        "scoreSum": counts["promoters"] - counts["detractors"],
+        "score": figures["score"],
+        "scoreSum": sum(rating * count for rating, count in ratings.items()),
         "metricsType": metric,
         **shared,
-        "ratingDistribution": counts["ratingDistribution"],
+        "ratingDistribution": figures["ratingDistribution"],
     }
 
 
-def _counts(store: Store, metric: str) -> dict[str, Any]:
-    ratings = store.ratings(metric)
+def _figures(metric: str, ratings: Counter[int]) -> Row:
     high, low = (9, 6) if metric == "NPS" else (4, 2)
     total = sum(ratings.values())
     promoters = sum(count for rating, count in ratings.items() if rating >= high)
     detractors = sum(count for rating, count in ratings.items() if rating <= low)
+    # docs/api.md#score-scales has the first two formulas; for other metrics the average is a guess.
+    if metric == "NPS":
+        score: float = round(100 * (promoters - detractors) / max(total, 1))
+    elif metric == "CSAT":
+        score = round(100 * promoters / max(total, 1))
+    else:
+        score = round(sum(rating * count for rating, count in ratings.items()) / max(total, 1), 1)
     return {
         "promoters": promoters,
-        "detractors": detractors,
         "passives": total - promoters - detractors,
+        "detractors": detractors,
         "total": total,
-        "score": round(100 * (promoters - detractors) / total) if total else 0,
+        "score": score,
         "ratingDistribution": {str(rating): count for rating, count in sorted(ratings.items())},
     }
+
+
+def _sum(counts: dict[Any, Counter[Any]]) -> Counter[Any]:
+    return sum(counts.values(), Counter())
+
+
+def _day(text: str) -> int:
+    """The number of the day of a date such as 2026-05-31."""
+    return (date.fromisoformat(text[:10]) - date(1970, 1, 1)) // timedelta(days=1)

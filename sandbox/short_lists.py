@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.control import Control
-from sandbox.data import METRICS, QUESTIONS, Row, campaigns, templates, trend_groups, trends_of
+from sandbox.data import METRICS, Row, campaigns, questions, stamp, templates, trend_groups, trends_of
 from sandbox.endpoints import example_rows, likely_array, nested
 from sandbox.errors import ApiError
-from sandbox.reports import FIRST_DAY, LAST_DAY, reports, score
+from sandbox.reports import DEFAULT_DAYS, reports, score
+from sandbox.store import DAY
 from source_retently.streams.base import RetentlyStream
 from source_retently.streams.score import Score
 
@@ -27,12 +28,12 @@ class ShortLists:
         if isinstance(stream, Score):
             return self.score(stream.name.upper())
         if stream.name == "trend_groups":
-            return {"success": True, "groups": trend_groups()}
+            return {"success": True, "groups": self._trend_groups()}
         if stream.name == "trends":
             return self._trends(ids["groupId"])
         rows = self.rows(stream)
         if stream.name == "reports":
-            rows = reports(self._control.store, query.get("startDate", FIRST_DAY), query.get("endDate", LAST_DAY))
+            rows = reports(self._control.store, query.get("startDate"), query.get("endDate"))
         if stream.name == "template_details":
             rows = [row for row in rows if row["id"] == ids["templateId"]]
         is_single = switches.reports_as == "object" if stream.name == "reports" else stream.accepts_single_object
@@ -50,11 +51,11 @@ class ShortLists:
             case "templates":
                 return templates()
             case "template_details":
-                return [{**template, "surveyQuestions": QUESTIONS} for template in templates()]
+                return [{**template, "surveyQuestions": questions(template["metric"])} for template in templates()]
             case "trend_groups":
-                return trend_groups()
+                return self._trend_groups()
             case "trends":
-                return [trend for group in trend_groups() for trend in self._trends_of(group)]
+                return [trend for group in self._trend_groups() for trend in self._trends_of(group)]
             case "reports":
                 return reports(store)[: 1 if switches.reports_as == "object" else None]
             case "account" if switches.ping == "absent":
@@ -82,12 +83,20 @@ class ShortLists:
         return {"score": None, "metricsType": metric, "totalResponses": 0}
 
     def _trends(self, group_id: str) -> dict[str, Any]:
-        for group in trend_groups():
+        days = self._day(-DEFAULT_DAYS * DAY), self._day(-1)
+        for group in self._trend_groups():
             if group_id in (group["_id"], "default" if group["isDefault"] else None):
                 named = {"groupName": group["groupName"], "metric": group["metric"]}
-                date_range = {"startDate": "2026-05-01", "endDate": "2026-05-31"}
+                date_range = dict(zip(("startDate", "endDate"), days, strict=True))
                 return {"success": True, "group": named, "dateRange": date_range, "trends": self._trends_of(group)}
         raise ApiError(404)
 
     def _trends_of(self, group: Row) -> list[Row]:
-        return trends_of(group, self._control.switches.trend_ids == "present")
+        return trends_of(group, self._control.switches.trend_ids == "present", self._day(-1))
+
+    def _trend_groups(self) -> list[Row]:
+        return trend_groups(stamp(self._control.store.account.start))
+
+    def _day(self, milliseconds: int) -> str:
+        """The day so many milliseconds from where the account's dates end."""
+        return stamp(self._control.store.account.end + milliseconds)[:10]

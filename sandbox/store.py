@@ -3,6 +3,7 @@
 import math
 import time
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,12 @@ from sandbox.account import Account
 from sandbox.data import Row, stamp
 from sandbox.endpoints import PAGED, example_row
 from source_retently.streams.paged import PagedStream
+
+DAY = 86_400_000
+Ratings = dict[tuple[int, int], Counter[int]]
+"""How often each rating was given, by campaign and day (both as numbers)."""
+Deliveries = dict[tuple[int, int], Counter[str]]
+"""How many surveys were sent, opened and so on, by campaign and day."""
 
 
 class Collection:
@@ -45,6 +52,10 @@ class Collection:
         if number in self._inserted and "updatedDate" in row:
             row["updatedDate"] = stamp(self._inserted[number])
         return {**row, **self._changes.get(number, {})}
+
+    def changed(self, number: int, field: str, value: Any) -> Any:
+        """The value of a field of a row, where this is what it was made with."""
+        return self._changes.get(number, {}).get(field, value)
 
     def insert(self, count: int, when: int | None = None, ahead: int = 0) -> list[int]:
         """New rows, made now (by a clock so many milliseconds ahead) or at a time given in milliseconds (as imports are)."""
@@ -101,16 +112,29 @@ class Store:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.collections = {stream.name: Collection(account, stream) for stream in PAGED}
-        self._scores: tuple[int, dict[str, dict[int, int]]] | None = None
+        self._ratings: tuple[int, Ratings] = (-1, {})
+        self._deliveries: tuple[int, Deliveries] = (-1, {})
 
-    def ratings(self, metric: str) -> dict[int, int]:
-        """How often each rating was given for a metric."""
+    def ratings(self) -> Ratings:
+        """What was answered."""
         feedback = self.collections["feedback"]
-        if self._scores is None or self._scores[0] != feedback.version:
-            counts: dict[str, dict[int, int]] = {}
+        if self._ratings[0] != feedback.version:
+            found: Ratings = defaultdict(Counter)
             for number in feedback.select(None, None, True, None):
-                name, score = self.account.score(number)
-                of_metric = counts.setdefault(name, {})
-                of_metric[score] = of_metric.get(score, 0) + 1
-            self._scores = feedback.version, counts
-        return self._scores[1].get(metric, {})
+                campaign, rating = self.account.rating(number)
+                score = feedback.changed(number, "score", rating)
+                found[campaign, feedback.dated(number) // DAY][score if isinstance(score, int) else rating] += 1
+            self._ratings = feedback.version, found
+        return self._ratings[1]
+
+    def deliveries(self) -> Deliveries:
+        """What was sent."""
+        outbox = self.collections["outbox"]
+        if self._deliveries[0] != outbox.version:
+            found: Deliveries = defaultdict(Counter)
+            for number in outbox.select(None, None, True, None):
+                campaign, response, opened, opted_out, bounced = self.account.delivery(number)
+                counts = {"opened": opened, "responded": response is not None, "optedOut": opted_out, "isBounced": bounced}
+                found[campaign, outbox.dated(number) // DAY].update({"totalCount": 1, **counts})
+            self._deliveries = outbox.version, found
+        return self._deliveries[1]
