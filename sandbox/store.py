@@ -134,7 +134,11 @@ class Store:
             found: Deliveries = defaultdict(Counter)
             for number in outbox.select(None, None, True, None):
                 campaign, response, opened, opted_out, bounced = self.account.delivery(number)
-                counts = {"opened": opened, "responded": response is not None, "optedOut": opted_out, "isBounced": bounced}
-                found[campaign, outbox.dated(number) // DAY].update({"totalCount": 1, **counts})
+                counts = found[campaign, outbox.dated(number) // DAY]
+                counts["totalCount"] += 1
+                counts["opened"] += opened
+                counts["responded"] += response is not None
+                counts["optedOut"] += opted_out
+                counts["isBounced"] += bounced
             self._deliveries = outbox.version, found
         return self._deliveries[1]
