@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import requests
 from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
@@ -62,11 +63,19 @@ def response_table() -> str:
 
 
 def option_table() -> str:
-    rows = ["| Option | Default | Meaning |", "|---|---|---|"]
-    for name, option in connection_specification()["properties"].items():
-        default = option.get("default", "required" if name == "credentials" else "none")
-        rows.append(f"| `{name}` | {default} | {option['description']} |")
+    specification = connection_specification()
+    rows = ["| Option | Values | Default | Meaning |", "|---|---|---|---|"]
+    for name, option in specification["properties"].items():
+        default = option.get("default", "required" if name in specification["required"] else "none")
+        rows.append(f"| `{name}` | {_values(option)} | {default} | {option['description']} |")
     return "\n".join(rows)
+
+
+def _values(option: Mapping[str, Any]) -> str:
+    """The values that an option takes."""
+    if option["type"] == "integer":
+        return f"{option['minimum']:,} to {option['maximum']:,}"
+    return " or ".join(choice["title"] for choice in option.get("oneOf", [])) or f"`{option['pattern_descriptor']}`"
 
 
 def stream_table() -> str:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import psycopg2
 import pytest
 
 from integration_tests.conftest import run_program
-from integration_tests.test_pyairbyte import KINDS
+from integration_tests.test_pyairbyte import KINDS, NEVER_SURVEYED, assert_the_queries_of_the_docs_run
 from sandbox.process import SandboxProcess
 from unit_tests.run import ROOT
 
@@ -55,12 +56,22 @@ class Postgres:
         self.port = port
 
     def query(self, query: str) -> list[tuple[Any, ...]]:
+        with self._cursor() as cursor:
+            cursor.execute(query)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+    def execute(self, *statements: str) -> None:
+        with self._cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
         connection = psycopg2.connect(host="127.0.0.1", port=self.port, user=USER, dbname="postgres")
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(query)
-                rows: list[tuple[Any, ...]] = cursor.fetchall()
-                return rows
+            with connection, connection.cursor() as cursor:
+                yield cursor
         finally:
             connection.close()
 
@@ -143,6 +154,8 @@ def test_two_reads_of_all_streams(postgres: Postgres, tmp_path: Path) -> None:
         assert postgres.query(query) == [(feedback["comment"],)]
         query = f"select tags from twice.customers where id = '{customers['id']}'"
         assert postgres.query(query) == [(["🎉", "a,b"],)]
+        postgres.execute(*(f"drop table twice.{table}" for table in NEVER_SURVEYED))
+        assert_the_queries_of_the_docs_run(lambda query: postgres.query(f"set search_path to twice; {query}"))
 
 
 def test_a_nul_character_loses_nothing(postgres: Postgres, tmp_path: Path) -> None:

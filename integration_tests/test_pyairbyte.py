@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,12 @@ def test_two_reads_the_second_incremental(tmp_path: Path) -> None:
         # Every full-refresh stream is read again, the others bring what is new and the days of the window.
         assert rows_in(second) == sandbox.stats()["rows"]
         assert 78 < rows_read(second) < 200
-        assert_the_queries_of_the_docs_run(tmp_path)
+        with duckdb.connect(str(tmp_path / "retently.duckdb")) as connection:
+            connection.begin()
+            for table in NEVER_SURVEYED:
+                connection.execute(f"drop table {table}")
+            assert_the_queries_of_the_docs_run(lambda query: connection.sql(query).fetchall())
+            connection.rollback()
         # Rows that were deleted go with a full refresh, not before.
         sandbox.do({"kind": "feedback", "delete": [0, 1, 2]}, {"kind": "companies", "delete": [5]})
         third = sync(sandbox, tmp_path, "--full")
@@ -120,15 +126,18 @@ def queries_in(text: str) -> list[str]:
 ABOUT_STREAMS, LIMITATIONS = PAGE.read_text(encoding="utf-8").split("## Limitations")
 
 
-def assert_the_queries_of_the_docs_run(work: Path) -> None:
+NEVER_SURVEYED = ("csat", "ces", "star")
+"""Scores whose tables an account may lack, so no query of the documentation needs them."""
+
+
+def assert_the_queries_of_the_docs_run(run: Callable[[str], Sequence[Any]]) -> None:
     """Each has a result, on the tables as they land; the one about doubled keys has none while there are none."""
     queries = queries_in(ABOUT_STREAMS)
     assert queries
-    with duckdb.connect(str(work / "retently.duckdb")) as connection:
-        for query in queries:
-            assert connection.sql(query).fetchall(), query
-        (doubled,) = queries_in(LIMITATIONS)
-        assert not connection.sql(doubled).fetchall()
+    for query in queries:
+        assert run(query), query
+    (doubled,) = queries_in(LIMITATIONS)
+    assert not run(doubled)
 
 
 def test_the_docs_find_sent_surveys_that_came_under_two_keys(forked: Connector, tmp_path: Path) -> None:

@@ -147,9 +147,9 @@ class Config(_Options):
         title="Look-back Window (days)",
         description=(
             "Feedback and sent surveys change after they were made (tags, notes, opened, answered) without changing their "
-            "date. Each incremental sync therefore reads the last days before the newest row again, as many as this says. "
-            "Rows of these days are emitted again in every sync, one request for each 1,000 of them; destinations that "
-            "deduplicate keep the newest. 0 turns it off."
+            "date. Each incremental sync therefore begins this many days before the date of the newest row that earlier syncs "
+            "have read. Rows from then on are emitted again in every sync, one request for each 1,000 of them; destinations "
+            "that deduplicate keep the newest. Changes to older rows are missed until a full refresh. 0 turns it off."
         ),
         json_schema_extra={"order": 2},
     )

@@ -82,6 +82,16 @@ def test_generated_files_are_fresh(path: Path) -> None:
     assert FILES[path]() == path.read_text(encoding="utf-8"), f"{path.relative_to(ROOT)} is stale: run make generate"
 
 
+def test_the_docs_name_the_columns_about_persons() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("### Personal data")[2].partition("### Many accounts")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)
+    named = {stream: set(re.findall(r"`(\w+)`", columns)) for stream, columns in rows}
+    obvious = {"email", "firstName", "lastName", "jobTitle", "phoneNumber", "comment", "note", "notes", "addedBy"}
+    for stream in (make() for make in STREAMS):
+        fields = set(stream.get_json_schema()["properties"])
+        assert fields & obvious <= named.get(stream.name, set()) <= fields
+
+
 def test_relations_lead_from_fields_to_keys() -> None:
     schemas = {stream().name: stream().get_json_schema()["properties"] for stream in STREAMS}
     for child, parent, _ in RELATIONS:
