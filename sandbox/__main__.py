@@ -26,7 +26,11 @@ OPTIONS: tuple[Option, ...] = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="An imitation of the Retently API on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="An imitation of the Retently API on this machine.",
+        epilog="sandbox/README.md: how to point the connector at it, what its account has, and how to change it while it runs.",
+    )
     for title, options in (("the account", OPTIONS), ("switches: how the API behaves", SWITCHES)):
         group = parser.add_argument_group(title)
         for option in options:
