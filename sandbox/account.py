@@ -183,6 +183,7 @@ class Account:
         metric = CAMPAIGNS[campaign][1]
         customer = mixed(number, self.seed + 2) % self.counts["customers"] if self.counts["customers"] else 0
         level = "low" if score < (7 if metric == "NPS" else 3) else "high" if score >= (9 if metric == "NPS" else 4) else "mid"
+        category = {"low": "Negative", "mid": "Neutral", "high": "Positive"}[level]
         country, state, city = COUNTRIES[x % 4]
         return {
             "id": object_id(FEEDBACK, number),
@@ -204,13 +205,13 @@ class Account:
             "additionalQuestions": [{"questionText": "Why?", "type": "text", "metricsType": metric, "answer": "Because"}][
                 : x % 2
             ],
-            "feedbackTopics": [{"name": TOPICS[x % 5], "sentiment": ("negative", "neutral", "positive")[score % 3]}],
+            "feedbackTopics": [{"name": TOPICS[x % 5], "sentiment": category.lower()}],
             "feedbackTags": ["bug"][: x % 3 == 0],
             "feedbackTagsNew": ["bug"][: x % 3 == 0],
             "notes": [],
             "status": ("new", "closed")[x % 2],
             "assigned": None,
-            "ratingCategory": {"low": "Negative", "mid": "Neutral", "high": "Positive"}[level],
+            "ratingCategory": category,
             "resolved": x % 5 == 0,
             "channel": CAMPAIGNS[campaign][3],
             "metricsType": metric,

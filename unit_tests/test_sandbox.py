@@ -56,6 +56,7 @@ def test_responses_and_sent_surveys_agree(api: Imitation) -> None:
     for response in api.rows("feedback"):
         campaign = campaigns[response["campaignId"]]
         assert (campaign["name"], campaign["metric"]) == (response["campaignName"], response["metricsType"])
+        assert {topic["sentiment"].title() for topic in response["feedbackTopics"]} == {response["ratingCategory"]}
         if response["surveyId"] is None:
             continue  # it was inserted
         survey = sent[response["surveyId"]]
