@@ -24,9 +24,11 @@ from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_retently import __version__
 from source_retently.config import Config, ConfigError
 from source_retently.http import lenient_json
 from source_retently.source import SourceRetently
+from source_retently.spec import DOCUMENTATION_URL
 
 Counts = defaultdict[HashableStreamDescriptor, float]
 
@@ -34,6 +36,22 @@ USAGE = (
     "use spec; check or discover with --config FILE; or read with --config FILE, --catalog FILE and, after the first sync, "
     "--state FILE."
 )
+
+DESCRIPTION = f"Airbyte source connector for Retently, version {__version__}. Writes Airbyte's protocol to stdout."
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "spec": ("print the JSON Schema of the configuration",),
+    "check": ("check that the configuration can be used", "config"),
+    "discover": ("print the catalog: all streams with their schemas", "config"),
+    "read": ("print the records of the catalog's streams, and states", "config", "catalog", "state"),
+}
+"""What each command does, and the files that it takes."""
+
+FILES = {
+    "config": "JSON file with the configuration",
+    "catalog": "JSON file with the configured catalog",
+    "state": "JSON file with the states of the last sync; without it, everything is read",
+}
 
 RECORDS_PER_WRITE = 100
 
@@ -148,6 +166,24 @@ def _check_temporary_folder() -> None:
         raise ConfigError("No temporary folder can be written: set TMPDIR to a folder that can.") from None
 
 
+def _parser() -> argparse.ArgumentParser:
+    """The CDK's command line without `--manifest-path` and `--components-path`, which are for connectors without code."""
+    parser = argparse.ArgumentParser(
+        "source-retently",
+        description=DESCRIPTION,
+        epilog=f"Documentation: {DOCUMENTATION_URL}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the others break the address in a narrow window
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for command, (does, *files) in COMMANDS.items():
+        options = commands.add_parser(command, help=does, description=f"Command {command}: {does}.")
+        options.add_argument("--debug", action="store_true", help="log each request, without secrets and bodies")
+        for file in files:
+            options.add_argument(f"--{file}", metavar="FILE", required=file != "state", help=FILES[file])
+    return parser
+
+
 def _parse(arguments: list[str]) -> argparse.Namespace:
     """
     :raises ConfigError: in place of argparse's output, which would repeat what was typed
@@ -155,10 +191,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     output = io.StringIO()
     try:
         with redirect_stderr(output):
-            parsed = AirbyteEntrypoint.parse_args(arguments)
+            parsed = _parser().parse_args(arguments)
     except SystemExit as ended:
         if not ended.code:
-            raise  # --help
+            raise  # --help, --version
         why = output.getvalue().rsplit("error: ", 1)[-1].strip()
         # These of argparse's messages quote only what it knows itself.
         why = f" ({why})" if why.startswith("the following") or why.endswith("expected one argument") else ""

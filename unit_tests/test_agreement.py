@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import source_retently
 from docs.erd.relations import RELATIONS
 from docs.generate import EXPECTED, FILES, PAGE
 from docs.tables import OCCASIONS
@@ -40,6 +41,7 @@ def metadata() -> dict[str, Any]:
 
 def test_pyproject_is_the_only_source_of_the_version(metadata: dict[str, Any]) -> None:
     assert metadata["dockerImageTag"] == VERSION
+    assert source_retently.__version__ == VERSION
     assert re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)[0] == VERSION
     assert re.findall(r"^\| (\d+\.\d+\.\d+) +\|", text("docs/integrations/sources/retently.md"), re.MULTILINE)[0] == VERSION
 
