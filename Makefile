@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test pythons lint format bench chaos docker probe generate lock audit
+.PHONY: help demo sync test pythons lint format bench chaos docker probe generate lock audit dist release
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,10 +18,7 @@ DEMO := $(if $(wildcard .venv/dev),.venv/dev,.venv/demo)
 DEV := .venv/dev
 .NOTPARALLEL: # one venv
 
-# uv does not read pip's settings. Where they name an index or certificates, uv is told of them.
-UV_ENV = : $${UV_DEFAULT_INDEX:=$$PIP_INDEX_URL} $${UV_INDEX:=$$PIP_EXTRA_INDEX_URL} $${SSL_CERT_FILE:=$$PIP_CERT}; . .venv/uv.env; \
-	[ -z "$$SSL_CERT_FILE" ] && unset SSL_CERT_FILE || export SSL_CERT_FILE; \
-	export UV_DEFAULT_INDEX UV_INDEX UV_INDEX_STRATEGY=unsafe-best-match UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never;
+UV_ENV = .ci/with-index
 
 COMPILE = $(UV_ENV) $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --upgrade --quiet \
 	--custom-compile-command "make lock"
@@ -38,7 +35,7 @@ COMPILE = $(UV_ENV) $(BIN)/uv pip compile pyproject.toml --universal --python-ve
 		-e 's/^[a-z]*\.extra-index-url=\(.*\)/: $${UV_INDEX:=\1}/p' -e 's/^[a-z]*\.cert=\(.*\)/: $${SSL_CERT_FILE:=\1}/p' > $@
 
 .venv/demo .venv/dev: .venv/%: requirements-%.lock pyproject.toml setup.py $(wildcard .venv/lib/python3*/site-packages) | .venv/uv.env
-	@$(UV_ENV) echo "--editable ." | $(BIN)/uv pip sync --quiet --python .venv --build-constraints $< $< -
+	@echo "--editable ." | $(UV_ENV) $(BIN)/uv pip sync --quiet --python .venv --build-constraints $< $< -
 	@touch $@
 
 demo: $(DEMO) ## read an imitation of the API into out/demo.duckdb, and compare
@@ -87,3 +84,9 @@ audit: $(DEV) ## search the pinned dependencies for known vulnerabilities; needs
 format: $(DEV) ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix .
+
+dist: $(DEV) ## build the sdist and the wheel of the files as they are into dist/, and check them
+	@$(BIN)/python release.py dist
+
+release: $(DEV) ## build, check and try all that a release has, into dist/; needs a clean checkout
+	@$(BIN)/python release.py release
