@@ -253,4 +253,4 @@ def test_a_bad_configuration_on_the_command_line_is_not_quoted(capsys: pytest.Ca
 def test_the_package_exports_the_source() -> None:
     assert source_retently.__all__ == ["SourceRetently"]
     with pytest.raises(AttributeError, match="nothing"):
-        source_retently.nothing  # noqa: B018  # type: ignore[attr-defined]
+        source_retently.nothing  # type: ignore[attr-defined]  # noqa: B018
