@@ -86,7 +86,7 @@ format: $(DEV) ## format the code
 	@$(BIN)/ruff check --fix .
 
 dist: $(DEV) ## build the sdist and the wheel of the files as they are into dist/, and check them
-	@$(BIN)/python release.py dist
+	@$(BIN)/python -m release dist
 
 release: $(DEV) ## build, check and try all that a release has, into dist/; needs a clean checkout
-	@$(BIN)/python release.py release
+	@$(BIN)/python -m release release

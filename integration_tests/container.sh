@@ -3,7 +3,7 @@
 #
 # On a Docker engine, if one answers, with the real base image. Else with podman and runc, which need no daemon, and a stand-in
 # for the base image that is made of Debian's packages (the same Debian, the same Python); both are installed where apt can.
-# Exit code 3 means that neither is to be had here.
+# Exit code 3 means that neither is to be had here. `container.sh FILE` also saves the tested image, but not one on a stand-in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -81,3 +81,9 @@ else
     export BASE_IMAGE=$STAND_IN
 fi
 IMAGE=$IMAGE .venv/bin/python -m pytest integration_tests/test_container.py -o addopts= -m container -v -rP --no-header
+[ -z "${1:-}" ] || if [ -z "${BASE_IMAGE:-}" ]; then
+    step "save the image" "$ENGINE" save --output "$WORK/image.tar" "$IMAGE"
+    gzip --no-name --stdout "$WORK/image.tar" > "$1"
+else
+    echo "The image was tested on a stand-in for its base, so it is not saved."
+fi

@@ -16,7 +16,8 @@ from zipfile import ZipFile
 import pytest
 
 from integration_tests.conftest import command_line, run_program
-from release import VERSION, WITH_INDEX, build, tool, tracked
+from release.build import WITH_INDEX, build, tool, tracked
+from release.version import VERSION
 from sandbox.process import SandboxProcess
 from unit_tests.run import CATALOG, ROOT, Run
 

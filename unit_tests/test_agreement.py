@@ -14,10 +14,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-import source_retently
 from docs.erd.relations import RELATIONS
 from docs.generate import EXPECTED, FILES, PAGE
 from docs.tables import OCCASIONS
+from release.version import COPIES, copies
 from source_retently.environment import DEFAULT_BASE_URL
 from source_retently.http import responses
 from source_retently.http.responses import Meaning
@@ -41,9 +41,9 @@ def metadata() -> dict[str, Any]:
 
 def test_pyproject_is_the_only_source_of_the_version(metadata: dict[str, Any]) -> None:
     assert metadata["dockerImageTag"] == VERSION
-    assert source_retently.__version__ == VERSION
-    assert re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)[0] == VERSION
-    assert re.findall(r"^\| (\d+\.\d+\.\d+) +\|", text("docs/integrations/sources/retently.md"), re.MULTILINE)[0] == VERSION
+    assert dict.fromkeys(COPIES, VERSION) == copies()
+    (changed,) = re.findall(rf"^## \[{VERSION}\] - (\S+)$", text("CHANGELOG.md"), re.MULTILINE)
+    assert f"| {VERSION} | {changed} |" in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_image_has_the_same_version_and_base(metadata: dict[str, Any]) -> None:
