@@ -51,10 +51,13 @@ test: lint ## check everything: style, types, unit tests, integration tests
 pythons: $(DEV) ## run the unit tests on each Python from 3.10 to 3.13 that is here, and with the oldest and the newest CDK
 	@$(UV_ENV) $(BIN)/nox --non-interactive
 
-lint: $(DEV) ## check style and types
+lint: $(DEV) ## check style, types, workflows and issue forms
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/zizmor --offline --no-progress --quiet .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
 
 docker: $(DEV) ## build the image, and run it as the platform does
 	@integration_tests/container.sh
