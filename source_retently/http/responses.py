@@ -102,7 +102,7 @@ INVALID_PROXY = Meaning(
     # The base URL was checked before, so the invalid URL is the proxy's.
     _FAIL,
     _CONFIG,
-    "HTTPS_PROXY is not a valid proxy URL for {host}: write it as http://proxy.example:8080, or unset it.",
+    "HTTPS_PROXY is not a valid proxy URL for {host}: write it as proxy.example:8080, or unset it.",
 )
 _EXCEPTIONS: tuple[tuple[type[Exception], Meaning], ...] = (
     # From the special to the general: several of them inherit from requests' ConnectionError.
