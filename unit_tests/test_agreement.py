@@ -180,3 +180,12 @@ def test_breaking_changes_have_their_page(metadata: dict[str, Any]) -> None:
         impacted = {name for impact in change["scopedImpact"] for name in impact["impactedScopes"]}
         assert impacted == set(re.findall(r"^\| `(\w+)` .*\| clear \|$", page, re.MULTILINE))
         assert impacted <= NAMES
+
+
+def test_the_hooks_of_pre_commit_are_the_commands_of_lint() -> None:
+    target = text("Makefile").split("\nlint:")[1].split("\n\n")[0]
+    commands = re.findall(r"^\t@\$\(BIN\)/(.+)$", target, re.MULTILINE)
+    (local,) = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]
+    hooks = [hook["entry"].removeprefix(".venv/bin/") for hook in local["hooks"]]
+    assert len(hooks) == len(commands)
+    assert all(command.startswith(hook) for command, hook in zip(commands, hooks, strict=True))
