@@ -7,7 +7,7 @@ PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	&& { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo sync test pythons lint format bench chaos docker probe generate lock audit dist release
+.PHONY: help demo sync test clients pythons lint format bench chaos docker probe generate lock audit dist release
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,7 +20,7 @@ DEV := .venv/dev
 
 UV_ENV = .ci/with-index
 
-COMPILE = $(UV_ENV) $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --upgrade --quiet \
+COMPILE = $(UV_ENV) $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes --upgrade --quiet \
 	--custom-compile-command "make lock"
 
 .venv/bin/uv:
@@ -47,6 +47,18 @@ sync: $(DEMO) ## read the account of secrets/config.json into out/retently.duckd
 
 test: lint ## check everything: style, types, unit tests, integration tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# Programs that call the connector and need hundreds of packages. Each has an environment of its own, in the versions of its lock.
+# Dagster is not here: its test installs it beside the connector, as docs/deploy.md says.
+CLIENTS := $(patsubst %,.venv-clients/%/done,airflow dlt pyairbyte)
+$(CLIENTS): .venv-clients/%/done: integration_tests/clients/%.lock | $(DEV)
+	@echo "Setting up $(@D)."
+	@$(UV_ENV) $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(UV_ENV) $(BIN)/uv pip sync --quiet --python $(@D) --require-hashes $<
+	@touch $@
+
+clients: $(DEV) $(CLIENTS) ## run what the documentation says about other programs with the real ones: Airflow, Dagster, dlt, the newest PyAirbyte
+	@$(UV_ENV) env PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m clients integration_tests/clients
 
 pythons: $(DEV) ## run the unit tests on each Python from 3.10 to 3.13 that is here, and with the oldest and the newest CDK
 	@$(UV_ENV) $(BIN)/nox --non-interactive
@@ -76,10 +88,11 @@ bench: $(DEV) ## measure speed, memory and requests, compared with other program
 generate: $(DEV) ## write what follows from the stream classes and schemas: tables, catalog, expected records, metadata, diagram
 	@$(BIN)/python -m docs.generate
 
-lock: $(DEV) ## pin all dependencies, with hashes, to the newest that pyproject.toml allows
-	@$(COMPILE) --extra test --output-file requirements-dev.lock
-	@$(COMPILE) --extra sandbox --extra demo --constraints requirements-dev.lock --output-file requirements-demo.lock
-	@$(COMPILE) --overrides requirements-overrides.txt --output-file requirements.lock
+lock: $(DEV) ## pin all dependencies, with hashes, to the newest that pyproject.toml and the clients' files allow
+	@$(COMPILE) pyproject.toml --extra test --output-file requirements-dev.lock
+	@$(COMPILE) pyproject.toml --extra sandbox --extra demo --constraints requirements-dev.lock --output-file requirements-demo.lock
+	@$(COMPILE) pyproject.toml --overrides requirements-overrides.txt --output-file requirements.lock
+	@for client in integration_tests/clients/*.in; do $(COMPILE) "$$client" --output-file "$${client%.in}.lock" || exit; done
 
 audit: $(DEV) ## search the pinned dependencies for known vulnerabilities; needs PyPI
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
