@@ -71,9 +71,8 @@ class _CdkLines(logging.Filter):
     """Corrects what the CDK logs.
 
     It logs each wait as a rate limit, a line before the output of `spec`, and eight lines and more about each stream: all are
-    dropped, since the streams and the summary say more. With --debug it logs all
-    headers and the body of the token request, and its mask misses a key with quotes, or one that a server repeats in another
-    encoding: only harmless headers stay.
+    dropped, since the streams and the summary say more. With --debug it logs all headers and the body of the token request, and
+    its mask misses a key with quotes, or one that a server repeats in another encoding: only harmless headers stay.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -1,12 +1,10 @@
 """`summary`: what a sync did, as the last lines of its log."""
 
 from collections.abc import Collection
-from importlib.metadata import version
 
+from source_retently import __version__
 from source_retently.http.rate_limit import RateBudget
 from source_retently.run_context import Outcome
-
-DISTRIBUTION = "airbyte-source-retently"
 
 
 def summary(streams: Collection[str], failed: Collection[str], outcome: Outcome, budget: RateBudget, seconds: float) -> str:
@@ -18,7 +16,7 @@ def summary(streams: Collection[str], failed: Collection[str], outcome: Outcome,
     """
     read, emitted = (sum(counts[name] for name in streams) for counts in (outcome.read, outcome.emitted))
     head = (
-        f"source-retently {version(DISTRIBUTION)}: {len(streams)} streams in {seconds:,.0f} s, {read:,} records read, "
+        f"source-retently {__version__}: {len(streams)} streams in {seconds:,.0f} s, {read:,} records read, "
         f"{emitted:,} emitted; {budget.requests:,} requests, {budget.waited:,.0f} s of waiting for the rate limit."
     )
     return "\n".join([head, *(f"  {name}: {_stream(name, name in failed, outcome)}" for name in streams)])
