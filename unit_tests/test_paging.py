@@ -81,6 +81,7 @@ def test_a_list_that_ignores_the_sort_is_read_once(seed: int, rate: int, prefetc
     assert not outcome.failure
 
 
+@pytest.mark.no_cover
 def test_an_account_of_half_a_million_rows() -> None:
     api = ChangingList(0, 500_000)
     outcome, lacking = judged(api, size=1000)
@@ -143,6 +144,7 @@ def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
     }
 
 
+@pytest.mark.no_cover
 @settings(max_examples=400)
 @given(seed=st.integers(0, 10**9))
 def test_no_row_is_lost_without_a_warning(seed: int) -> None:
