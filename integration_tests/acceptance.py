@@ -60,5 +60,5 @@ def _applies(item: pytest.Item) -> bool:
     scenario = parameters.get("scenario")
     if not isinstance(scenario, ConnectorTestScenario):
         return True
-    command = COMMANDS.get(getattr(item, "originalname", ""))
+    command = COMMANDS.get(getattr(item, "originalname", "").replace("docker_image_build_and_", ""))
     return scenario.id == "token" if command is None else scenario.runs(command)

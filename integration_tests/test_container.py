@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from integration_tests.conftest import run_program
+from integration_tests.foreign import copy_of_checkout, docker_for
 from integration_tests.leaks import leaked
 from sandbox.data import CAMPAIGNS
 from sandbox.process import SandboxProcess
@@ -25,6 +29,18 @@ ENGINE = os.environ.get("ENGINE", "docker")
 HARDENED = ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"]
 if ENGINE == "podman":
     HARDENED.append("--read-only-tmpfs=false")  # else it makes /tmp writable all the same
+
+PYAIRBYTE = """
+import json, sys
+import airbyte
+from airbyte.caches import DuckDBCache
+
+image, config = sys.argv[1:]
+source = airbyte.get_source("source-retently", docker_image=image, config=json.loads(config), streams="*")
+with DuckDBCache(db_path="retently.duckdb") as cache:
+    result = source.read(cache=cache)
+    print(json.dumps([{name: len(result[name]) for name in source.get_selected_streams()}, result.processed_records]))
+"""
 
 
 def engine(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -130,6 +146,44 @@ def test_the_form_that_kubernetes_uses(container: Container, folder: Path) -> No
     assert len(run.records("feedback")) == 2300
 
 
+@pytest.mark.parametrize("user", ["0:0", "12345:12345"])
+def test_any_user_may_run_it(container: Container, user: str) -> None:
+    words = ("read", "--config", "/secrets/config.json", "--catalog", "/secrets/catalog.json")
+    run = container(*words, options=(*HARDENED, "--user", user))
+    assert run.code == 0, run.error_message
+    assert len(run.records("feedback")) == 2300
+
+
+def test_pyairbyte_reads_it_twice(own: SandboxProcess, tmp_path: Path) -> None:
+    environment = {
+        **docker_for(own, tmp_path),
+        "AIRBYTE_OFFLINE_MODE": "1",
+        "AIRBYTE_PROJECT_DIR": str(tmp_path),
+        "AIRBYTE_CACHE_ROOT": str(tmp_path),
+        "AIRBYTE_LOGGING_ROOT": str(tmp_path / "logs"),
+        "DO_NOT_TRACK": "1",
+        "NO_LIVE_PROGRESS": "1",
+    }
+    read = []
+    for _ in range(2):
+        words = [sys.executable, "-c", PYAIRBYTE, IMAGE, json.dumps(own.config)]
+        ended = run_program(*words, environment=environment, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr[-3000:]
+        rows, count = json.loads(ended.stdout.splitlines()[-1])
+        assert rows == own.stats()["rows"]
+        read.append(count)
+    assert read[1] < read[0] / 4
+
+
+def test_the_image_tests_of_airbytes_cdk(own: SandboxProcess, tmp_path: Path) -> None:
+    folder = copy_of_checkout(tmp_path / "source-retently")
+    words = [str(Path(sys.executable).with_name("airbyte-cdk")), "image", "test", "--image", IMAGE, str(folder)]
+    ended = run_program(*words, environment=docker_for(own, tmp_path), cwd=folder)
+    assert ended.returncode == 0, ended.stdout[-3000:]
+    (passed,) = re.findall(r"(\d+) passed", ended.stdout)
+    assert int(passed) >= 10
+
+
 def test_it_ends_when_it_is_stopped(own: SandboxProcess, folder: Path) -> None:
     own.do({"faults": {"rate": 0}}, {"fault": "hang", "path": "feedback", "page": 2, "times": 99})
     variables = [word for name, value in own.environment.items() for word in ("--env", f"{name}={value}")]
@@ -145,7 +199,7 @@ def test_it_ends_when_it_is_stopped(own: SandboxProcess, folder: Path) -> None:
             assert time.monotonic() < until
             time.sleep(0.1)
         started = time.monotonic()
-        engine("stop", "--time", "20", name)
+        engine("stop", "-t", "20", name)
         assert time.monotonic() - started < 8
         assert running.wait() == 128 + signal.SIGTERM
     own.do({"faults": {"rate": 0}})
