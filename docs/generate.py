@@ -121,7 +121,17 @@ FILES: Mapping[Path, Callable[[], str]] = {
 """What each file should contain; the expected records come last, since they are read with the catalog."""
 
 
+def check_schemas() -> None:
+    """
+    :raises SystemExit: where a schema has no description, which the table of streams shows
+    """
+    for stream in STREAMS:
+        if not str(stream().get_json_schema().get("description")).startswith("One row"):
+            sys.exit(f'source_retently/schemas/{stream().name}.json needs a description that begins with "One row".')
+
+
 def main() -> None:
+    check_schemas()
     written = []
     for path, contents in FILES.items():
         text = contents()
