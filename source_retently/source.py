@@ -11,6 +11,7 @@ from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteStateMessage,
     AirbyteStreamStatus,
+    AirbyteTraceMessage,
     ConfiguredAirbyteCatalog,
     ConnectorSpecification,
     FailureType,
@@ -123,27 +124,17 @@ class SourceRetently(AbstractSource):
 
         :raises AirbyteTracedException: at the end, when one of them failed, or all of them were skipped
         """
-        if unknown := [stream.stream.name for stream in catalog.streams if stream.stream.name not in files.NAMES]:
-            raise ConfigError(
-                f"The catalog names {shortened(unknown)}, but Retently has no such stream: refresh the source's schema; "
-                f"there are {', '.join(files.NAMES)}."
-            )
+        names, began = [stream.stream.name for stream in catalog.streams], time.monotonic()
+        _check_names(names)
         _warn_of_unknown_options(logger, config)
         self._outcome = outcome = Outcome(messages=self.message_repository)
         failed: dict[str, FailureType | None] = {}
-        names, began = [stream.stream.name for stream in catalog.streams], time.monotonic()
         try:
             for message in super().read(logger, config, catalog, state):
                 if message.record:
                     outcome.emitted[message.record.stream] += 1
-                    yield message
-                    continue
-                error = message.trace.error if message.trace else None
-                if error and error.stream_descriptor:
-                    failed[error.stream_descriptor.name] = error.failure_type
-                status = message.trace.stream_status if message.trace else None
-                if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
-                    self._warn_of_nuls(logger, status.stream_descriptor.name)
+                elif message.trace:
+                    self._note(message.trace, failed, logger)
                 yield message
         except AirbyteTracedException:
             if not failed:
@@ -151,19 +142,27 @@ class SourceRetently(AbstractSource):
             # The CDK sums up in several lines, and as config_error whatever it was.
             types = set(failed.values())
             raise failure(
-                f"{len(failed)} of {len(catalog.streams)} streams failed ({', '.join(failed)}); see the errors above.",
+                f"{len(failed)} of {len(names)} streams failed ({', '.join(failed)}); see the errors above.",
                 types.pop() or FailureType.system_error if len(types) == 1 else FailureType.config_error,
             ) from None
         finally:
-            for name in list(self._outcome.nuls):  # of parent streams that are not in the catalog
+            for name in list(outcome.nuls):  # of parent streams that are not in the catalog
                 self._warn_of_nuls(logger, name)
             if self._budget:
                 logger.info(summary(names, failed, outcome, self._budget, time.monotonic() - began))
-        self._check_refusals(catalog)
+        self._check_refusals(set(names))
 
-    def _check_refusals(self, catalog: ConfiguredAirbyteCatalog) -> None:
+    def _note(self, trace: AirbyteTraceMessage, failed: dict[str, FailureType | None], logger: logging.Logger) -> None:
+        """Notes which stream failed, and warns of what was removed from one that has ended."""
+        if trace.error and trace.error.stream_descriptor:
+            failed[trace.error.stream_descriptor.name] = trace.error.failure_type
+        status = trace.stream_status
+        if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
+            self._warn_of_nuls(logger, status.stream_descriptor.name)
+
+    def _check_refusals(self, names: set[str]) -> None:
         skipped = self._outcome.skipped
-        if skipped and {stream.stream.name for stream in catalog.streams} <= skipped | self._outcome.no_data:
+        if skipped and names <= skipped | self._outcome.no_data:
             raise ConfigError(
                 f"Retently refused every stream of the connection ({', '.join(sorted(skipped))}): check that the "
                 "credentials belong to the right account and that its plan includes them."
@@ -177,6 +176,17 @@ class SourceRetently(AbstractSource):
     @property
     def message_repository(self) -> MessageRepository:
         return self._messages
+
+
+def _check_names(names: list[str]) -> None:
+    """
+    :raises ConfigError: when there is no stream of one of the names
+    """
+    if unknown := [name for name in names if name not in files.NAMES]:
+        raise ConfigError(
+            f"The catalog names {shortened(unknown)}, but Retently has no such stream: refresh the source's schema; "
+            f"there are {', '.join(files.NAMES)}."
+        )
 
 
 def _warn_of_unknown_options(logger: logging.Logger, config: Mapping[str, Any]) -> None:

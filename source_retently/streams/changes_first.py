@@ -66,9 +66,8 @@ class ChangesFirst:
         if len(rows) < len(page.rows) or not rows:
             return self._end_in("a page has no rows, or some that can't be read")
         if self._is_confirming:
-            if self._first_key not in page.keys:
-                return self._end_in("the first page is not the same twice")
-            return self._end(page)
+            is_same = self._first_key in page.keys
+            return self._end(page) if is_same else self._end_in("the first page is not the same twice")
         if not is_first and (begin >= self.position or page.keys[0] not in self.seen):
             return self._end_in("rows moved while they were read")
         # Rows that changed since the page before was read have pushed known ones onto this page.
@@ -82,8 +81,8 @@ class ChangesFirst:
         if doubt := self._doubt_about_first(changed, dates) if is_first else self._doubt_about_later(dates):
             return self._end_in(doubt)
         self.seen.update(unseen)
-        self._last_date, known = dates[-1], self._known
-        self._is_known |= any(key in known and date >= known[key] for key, date in zip(unseen, dates, strict=True))
+        self._last_date = dates[-1]
+        self._is_known |= any(key in self._known and date >= self._known[key] for key, date in zip(unseen, dates, strict=True))
         self.position = begin + len(page.keys)
         if self._last_date >= self._since:
             if len(page.keys) < limit:
