@@ -34,8 +34,11 @@ COMPILE = $(UV_ENV) $(BIN)/uv pip compile --universal --python-version 3.10 --ge
 	@umask 077; $(BIN)/python -m pip config list 2>/dev/null | sed -n -e 's/\\n/ /g' -e 's/^[a-z]*\.index-url=\(.*\)/: $${UV_DEFAULT_INDEX:=\1}/p' \
 		-e 's/^[a-z]*\.extra-index-url=\(.*\)/: $${UV_INDEX:=\1}/p' -e 's/^[a-z]*\.cert=\(.*\)/: $${SSL_CERT_FILE:=\1}/p' > $@
 
+# Where Python may not write bytecode, each process would compile every import again, which doubles its start-up.
+SYNC = uv pip sync --quiet $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
+
 .venv/demo .venv/dev: .venv/%: requirements-%.lock pyproject.toml setup.py $(wildcard .venv/lib/python3*/site-packages) | .venv/uv.env
-	@echo "--editable ." | $(UV_ENV) $(BIN)/uv pip sync --quiet --python .venv --build-constraints $< $< -
+	@echo "--editable ." | $(UV_ENV) $(BIN)/$(SYNC) --python .venv --build-constraints $< $< -
 	@touch $@
 
 demo: $(DEMO) ## read an imitation of the API into out/demo.duckdb, and compare
@@ -54,11 +57,11 @@ CLIENTS := $(patsubst %,.venv-clients/%/done,airflow dlt pyairbyte)
 $(CLIENTS): .venv-clients/%/done: integration_tests/clients/%.lock | $(DEV)
 	@echo "Setting up $(@D)."
 	@$(UV_ENV) $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
-	@$(UV_ENV) $(BIN)/uv pip sync --quiet --python $(@D) --require-hashes $<
+	@$(UV_ENV) $(BIN)/$(SYNC) --python $(@D) --require-hashes $<
 	@touch $@
 
 clients: $(DEV) $(CLIENTS) ## run what the documentation says about other programs with the real ones: Airflow, Dagster, dlt, the newest PyAirbyte
-	@$(UV_ENV) env PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m clients integration_tests/clients
+	@$(UV_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m clients integration_tests/clients
 
 pythons: $(DEV) ## run the unit tests on each Python from 3.10 to 3.13 that is here, and with the oldest and the newest CDK
 	@$(UV_ENV) $(BIN)/nox --non-interactive
@@ -82,7 +85,7 @@ chaos: $(DEV) ## 200 syncs with random errors; CHAOS_SEED=7 for other ones
 	@CHAOS_RUNS=$${CHAOS_RUNS:-200} $(BIN)/python -m pytest integration_tests/test_chaos.py -k "test_chaos or healthy" -rP > out/chaos.log 2>&1; \
 	code=$$?; grep -E '^(chaos|healthy|E   |[0-9]+ (passed|failed))' out/chaos.log; exit $$code
 
-bench: $(DEV) ## measure speed, memory and requests, compared with other programs; takes about 12 minutes
+bench: $(DEV) .venv-clients/dlt/done ## measure speed, memory and requests, compared with other programs; takes about 15 minutes
 	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.hourly
 
 generate: $(DEV) ## write what follows from the stream classes and schemas: tables, catalog, expected records, metadata, diagram
