@@ -1,8 +1,8 @@
 """`python -m benchmarks`: measures speed, memory and requests of the connector and of other programs, each as a process.
 
-The other programs are a bare loop (the floor), the low-code manifest of the tutorial, and the `rest_api` source of dlt. All run on one machine,
-so the ratios can be compared. The results and the machine are written to benchmarks/RESULTS.md, a picture of how cost grows to
-benchmarks/RESULTS.png.
+The other programs are a bare loop (the floor), the low-code manifest of the tutorial, and the `rest_api` source of dlt. All run on
+one machine, so the ratios can be compared. The results and the machine are written to benchmarks/RESULTS.md, a picture of how cost
+grows to benchmarks/RESULTS.png.
 """
 
 import json
