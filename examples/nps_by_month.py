@@ -63,7 +63,7 @@ def next_month(first_day: date) -> date:
 
 
 def middle(first_day: date) -> float:
-    """The place of a month on the date axis: the middle of its bar, which fills four fifths of it."""
+    """The x position of a month on the date axis: the middle of its bar, which fills four fifths of it."""
     return float(date2num(first_day)) + 0.4 * (next_month(first_day) - first_day).days
 
 

@@ -56,8 +56,9 @@ def main() -> None:
         sync(read_config(str(chosen.config)), chosen.out)
     except (SyncError, ConfigError) as error:
         sys.exit(error.message if isinstance(error, ConfigError) else str(error))
-    # The name identifies dlt's state, so each file needs its own.
-    pipeline = dlt.pipeline(f"retently_{chosen.out.stem}", destination=chosen.destination, dataset_name=chosen.dataset)
+    # The name identifies dlt's state: each file, destination and dataset needs its own, else rows would count as loaded.
+    name = f"retently_{chosen.destination}_{chosen.dataset}_{chosen.out.stem}"
+    pipeline = dlt.pipeline(name, destination=chosen.destination, dataset_name=chosen.dataset)
     print(pipeline.run(list(resources(chosen.out))))
 
 

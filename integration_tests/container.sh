@@ -3,7 +3,7 @@
 #
 # The engine is the Docker engine that answers; else one that this script starts and ends, where root has dockerd; else podman with
 # runc, which need no daemon, and are installed where apt can. Only the first has the real base image. The others get a stand-in
-# that is made of Debian's packages (the same Debian, the same Python). Exit code 3 means that no engine is to be had here.
+# that is made of Debian's packages (the same Debian, the same Python). Exit code 3: no engine could be found or installed.
 # ENGINE=podman uses podman in any case.
 # `container.sh FILE` also saves the tested image, but not one on a stand-in.
 set -euo pipefail
@@ -50,7 +50,7 @@ start_docker() {
 install_podman() {
     [ -n "$(command -v podman)" ] && [ -n "$(command -v runc)" ] && [ -n "$(command -v mmdebstrap)" ] && return
     if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
-        echo "No Docker engine answers, and podman, runc and mmdebstrap are not installed: install one of both." >&2
+        echo "No Docker engine answers, and podman, runc and mmdebstrap are not installed: install Docker, or these three." >&2
         exit 3
     fi
     export DEBIAN_FRONTEND=noninteractive
@@ -94,7 +94,7 @@ RUN printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' > /etc/pip.co
  && install -d -o airbyte -g airbyte /airbyte /secrets /config
 ENV LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 BASE
-    "$ENGINE" build --quiet "${BUILD[@]}" --tag "$STAND_IN" "$WORK/base"
+    "$ENGINE" build --quiet ${BUILD[@]+"${BUILD[@]}"} --tag "$STAND_IN" "$WORK/base"
 }
 
 unset BASE_IMAGE
@@ -118,7 +118,7 @@ if [ -n "${BASE_IMAGE:-}" ]; then
     step "make a stand-in for the base image, $SUITE" make_stand_in
     BUILD+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
 fi
-step "build the image on ${BASE_IMAGE:-the real base}" "$ENGINE" build --quiet "${BUILD[@]}" --tag "$IMAGE" .
+step "build the image on ${BASE_IMAGE:-the real base}" "$ENGINE" build --quiet ${BUILD[@]+"${BUILD[@]}"} --tag "$IMAGE" .
 IMAGE=$IMAGE .venv/bin/python -m pytest integration_tests/test_container.py integration_tests/test_standard.py -o addopts= \
     -m "container or image_tests" --connector-image "$IMAGE" -v -rPs --no-header
 [ -z "${1:-}" ] || if [ -z "${BASE_IMAGE:-}" ]; then

@@ -25,6 +25,9 @@ def docker_for(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
 
 
 def copy_of_checkout(folder: Path) -> Path:
-    """The checkout without what is not in git, in a new folder. Airbyte's tools take the connector's name from the folder's."""
+    """A copy of the checkout without hidden files, secrets and build folders.
+
+    Airbyte's tools take the connector's name from the folder's.
+    """
     ignored = shutil.ignore_patterns(".*", "build", "dist", "out", "secrets", "__pycache__", "*.egg-info")
     return Path(shutil.copytree(ROOT, folder, ignore=ignored, symlinks=True))

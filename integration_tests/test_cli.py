@@ -127,9 +127,12 @@ def test_the_summary_names_what_failed_was_skipped_or_became_null(sandbox: Sandb
             {"fault": "422", "path": "companies", "times": 9},
             {"fault": "403", "path": "trends", "times": 9},
         )
-        run = spawned("read", own)
+        catalog = catalog_of(*SCHEMAS)
+        catalog["streams"].sort(key=lambda stream: str(stream["stream"]["name"]))  # a detail stream before its parent
+        run = spawned("read", own, catalog=catalog)
     assert run.code == 1
     summary = run.logs()[-1]
+    assert re.search(r"  templates: (\d+) read, \1 emitted\n", summary)
     assert "  companies: 0 read, 0 emitted, FAILED, see the error above\n" in summary
     assert "  trend_groups: skipped, see the warning above\n" in summary
     assert "30 emitted, values that do not fit became null in createdDate\n" in summary

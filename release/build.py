@@ -33,8 +33,8 @@ def tool(name: str) -> Path:
 
 
 def tracked() -> list[str]:
-    """The files that git has, or would add."""
-    names = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    """The files that git has. Others may contain a key."""
+    names = run("git", "ls-files", "-z").split("\0")
     return [name for name in names if name and os.path.lexists(ROOT / name)]
 
 

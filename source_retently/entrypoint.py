@@ -79,7 +79,7 @@ class _CdkLines(logging.Filter):
         if isinstance(headers := vars(record).get("headers"), Mapping):
             vars(record)["headers"] = {name: value for name, value in headers.items() if name.lower() in LOGGED_HEADERS}
         vars(record).pop("request_body", None)
-        return not str(record.msg).startswith(DROPPED)
+        return record.levelno > logging.INFO or not str(record.msg).startswith(DROPPED)
 
 
 class Entrypoint(AirbyteEntrypoint):

@@ -70,7 +70,7 @@ class Outcome:
     emitted: Counter[str] = field(default_factory=Counter)
     """How many records were emitted, by stream."""
     counted: dict[str, int] = field(default_factory=dict)
-    """How many rows the API counts, by stream, as its last response says."""
+    """How many rows the API counts, by stream, by the `total` of its last page."""
     may_lack_rows: set[str] = field(default_factory=set)
     """Streams whose list moved in a way that may have hidden rows."""
     nulled: dict[str, set[str]] = field(default_factory=dict)

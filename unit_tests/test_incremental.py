@@ -177,6 +177,13 @@ def test_a_start_date_that_was_moved_back_is_reported(
     assert ids == [str(day) for day in range(2, 9)]
     sync(build(stream, MARCH_2), states[-1])
     assert not moved_back(caplog)
+    # Inside the look-back window, it brings what was left out.
+    window = Settings(start_date=datetime(2024, 3, 1, tzinfo=timezone.utc), lookback=timedelta(days=30))
+    if stream is Feedback:
+        ids, states = sync(build(stream, window), states[-1])
+        assert not moved_back(caplog)
+        assert "1" in ids
+        assert states[-1]["start_date"] == "2024-03-01T00:00:00.000Z"
     # A start date behind the cursor leaves rows out, too.
     late = Settings(start_date=datetime(2024, 6, 1, tzinfo=timezone.utc), lookback=timedelta(0))
     cursor = {field: "2024-03-08T12:00:00.000Z"}
@@ -392,6 +399,18 @@ def test_a_reading_that_lacks_rows_stores_no_position(serve: Serve) -> None:
     assert "updatedDate" not in states[-1] or states[-1]["updatedDate"] is None
     serve(Customers, rows)
     assert len(sync(build(Customers, page_size=8), states[-1])[0]) == 20
+
+
+@pytest.mark.parametrize("change", [{"position": None}, {"position": "x"}, {"order_changes": True}])
+def test_a_position_that_can_not_be_used_is_not_named(
+    serve: Serve, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    serve(Feedback, feedback(1, 2, 3, 4, 5, 6))
+    state = unfinished("incremental")
+    state["unfinished"].update(change)
+    ids, _ = sync(build(Feedback, page_size=4), state)
+    assert len(ids) == 6
+    assert "resuming" not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["started", "newest"])

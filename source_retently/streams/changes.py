@@ -87,6 +87,8 @@ class ChangesStream(IncrementalStream, ABC):
         return "" if cursor.newest else f"it has one page, or the last reading showed no order by {self.cursor_field}"
 
     def _begin_whole(self, why: str, saved: PageToken = None) -> PageReader:
+        if self._first:
+            self._outcome.read[self.name] = 0  # the whole list has these rows again
         self._first, self._start = None, self._lower_bound(self._cursor.whole)
         changes = f" for what changed since {self._start}" if self._start else ""
         self.logger.info(f"{self.name}: reading the whole list{changes}, because {why}.")
@@ -121,7 +123,7 @@ class ChangesStream(IncrementalStream, ABC):
         dated = {key: date for key, date in dates.items() if date}
         self._dated += len(dated)
         self._undated += len(dates) - len(dated)
-        # Not those of the moment in which the reading began, or of the future: they would take the place of all others.
+        # Not those of the moment in which the reading began, or of the future: they would push out the other rows.
         past = {key: date for key, date in dated.items() if date <= self._reading.started}
         self._newest = dict(nlargest(NEWEST_ROWS, {**self._newest, **past}.items(), key=itemgetter(1)))
         rows = super().emit(step, response)
@@ -152,7 +154,7 @@ class ChangesStream(IncrementalStream, ABC):
 
     def end_reading(self, end: End) -> None:
         if self._first:
-            self._set_cursor(self._cursor.after_changes(self._reading, self._newest))
+            self._set_cursor(self._cursor.after_changes(self._reading, self._newest, self._start))
             return
         super().end_reading(end)
         if self._dated or (self._undated and not self._is_resumed):

@@ -110,10 +110,11 @@ class Cursor:
         """The cursor while a list is read: only the position moves."""
         return replace(self, unfinished={**saved, **asdict(reading)})
 
-    def after_end(self, date: str | None, end: End, reading: Reading, *, repeated: bool) -> "Cursor":
+    def after_end(self, date: str | None, end: End, reading: Reading, *, since: str | None, repeated: bool) -> "Cursor":
         """The cursor after a list was read to its end.
 
         :param date: up to where everything was emitted, if nothing is missing
+        :param since: rows from before it were not emitted
         :param repeated: whether the list would have been read again if its order had changed
         """
         undated = reading.started if reading.has_undated_rows else None
@@ -123,21 +124,24 @@ class Cursor:
             self,
             date=self.date if end.may_lack_rows else max(before, date or "") or None,
             unfinished=None,
-            start_date=self._first_date(reading),
+            start_date=self._first_date(reading, since),
             whole_read=self.whole_read if end.may_lack_rows else None,
             undated_read=self.undated_read if reading.asked_from else undated,
             order_changed=(reading.started if repeated else self.order_changed) if end.order_changed else None,
         )
 
-    def after_changes(self, reading: Reading, newest: Mapping[str, str]) -> "Cursor":
+    def after_changes(self, reading: Reading, newest: Mapping[str, str], since: str | None) -> "Cursor":
         """The cursor after what changed was read: the whole list is still due as before."""
-        start_date = self._first_date(reading)
+        start_date = self._first_date(reading, since)
         return replace(self, date=reading.started, whole_read=self.whole, newest=newest, start_date=start_date)
 
-    def _first_date(self, reading: Reading) -> str | None:
-        """The start date that left rows out: that of the first reading, or a later one beyond the cursor."""
-        is_gap = self.date is None or (reading.start_date or "") > self.date
-        return reading.start_date if is_gap else self.start_date
+    def _first_date(self, reading: Reading, since: str | None) -> str | None:
+        """The start date before which rows were left out, after a reading that emitted rows since a date."""
+        if self.date is None or (reading.start_date or "") > self.date:
+            return reading.start_date
+        if self.start_date and since == reading.start_date and since:
+            return min(self.start_date, since)  # the look-back window brought what was left out
+        return self.start_date
 
     def is_news(self, end: End) -> bool:
         """Whether a wrong total differs from the list by much more than the last wrong one."""

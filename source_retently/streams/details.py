@@ -32,6 +32,7 @@ class ParentStream(RetentlyStream, ABC):
 
     def records(self, response: requests.Response, stream_slice: Slice = None) -> Records:
         self._rows = [row for row in super().records(response, stream_slice) if isinstance(row, dict)]
+        self._outcome.read[self.name] = len(self._rows)  # not added: its detail stream may have fetched the list before
         return self._rows
 
     def kept_rows(self) -> list[Row]:

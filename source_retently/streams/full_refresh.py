@@ -41,7 +41,8 @@ class FullRefreshStream(HttpStream, ABC):
         else:
             self.forget_other_syncs()
             if not self.cursor_field:
-                self.logger.info(f"{self.name}: reading everything, as in each sync.")
+                what = "resuming this full refresh" if self.state.get("keys") else "reading everything, as in each sync"
+                self.logger.info(f"{self.name}: {what}.")
             yield from super().read(configured_stream, logger, slice_logger, stream_state, state_manager, internal_config)
         if is_full and state_manager and not self.is_skipped:
             state = self.state or FULL_REFRESH_COMPLETE_STATE

@@ -17,6 +17,7 @@ from source_retently.streams.base import PageToken, Records, Slice, State
 from source_retently.streams.cursor import Cursor, Reading, is_due
 from source_retently.streams.paged import PagedStream
 from source_retently.streams.pages import End, PageReader, Row, Step
+from source_retently.streams.saved_position import SavedPosition
 from source_retently.values import date_of, date_text
 
 BOUND_MARGIN = timedelta(seconds=1)
@@ -88,7 +89,8 @@ class IncrementalStream(PagedStream, ABC):
         self._reading = reading or fresh
         if reading is None:
             self._set_cursor(replace(self._cursor, unfinished=None))
-        if self._cursor.date and self._cursor.start_date and (start_date or "") < self._cursor.start_date:
+        is_earlier = self._cursor.date and self._cursor.start_date and (start_date or "") < self._cursor.start_date
+        if is_earlier and self._start != start_date:
             self.logger.warning(
                 f"{self.name}: start_date was moved back, but what is older than {self._cursor.start_date} was not read, and "
                 "an incremental sync does not bring it: refresh the stream, or set the old start_date again."
@@ -99,8 +101,9 @@ class IncrementalStream(PagedStream, ABC):
 
     def _why(self, *, is_resumed: bool, is_without_dates: bool) -> str:
         """What is read, and why; the first line of the stream in the log."""
-        if is_resumed:
-            return f"going on behind record {(self._cursor.unfinished or {}).get('position'):,}, where the last sync stopped"
+        saved = SavedPosition(self._cursor.unfinished, self.date_field)
+        if is_resumed and saved:
+            return f"resuming after record {saved.position:,}, where the last sync stopped"
         if is_without_dates:
             return f"reading everything, as once a day, because some records have no {self.cursor_field}"
         if self._start is None:
@@ -185,7 +188,7 @@ class IncrementalStream(PagedStream, ABC):
         """Moves the cursor, over rows that were emitted."""
         date = self._reading.newest if self.filters_by_date else self._reading.started
         repeated = self.most_readings > 1
-        self._set_cursor(self._cursor.after_end(date, end, self._reading, repeated=repeated))
+        self._set_cursor(self._cursor.after_end(date, end, self._reading, since=self._start, repeated=repeated))
         if self._has_state and not self._state:
             # The CDK emits no empty state, so the last one would be that of an unfinished reading.
             self._state = {str(self.cursor_field): None}

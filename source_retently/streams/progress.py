@@ -41,7 +41,7 @@ class Progress:
             trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
             self._messages.emit_message(AirbyteMessage(type=Type.TRACE, trace=trace))
             if position >= total:
-                return  # the last line says it all
+                return  # the last line has the same numbers
         elif now - self._reported < REPORT_EVERY:
             return
         self._reported = now

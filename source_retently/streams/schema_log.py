@@ -12,7 +12,7 @@ class SchemaLog:
 
     def __init__(self, stream: str, logger: logging.Logger, nulled: set[str]) -> None:
         """
-        :param nulled: where the paths of fields go that have values which became null
+        :param nulled: collects the paths of fields whose values became null
         """
         self._stream = stream
         self._logger = logger
