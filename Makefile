@@ -18,9 +18,9 @@ DEMO := $(if $(wildcard .venv/dev),.venv/dev,.venv/demo)
 DEV := .venv/dev
 .NOTPARALLEL: # one venv
 
-UV_ENV = .ci/with-index
+WITH_INDEX = .ci/with-index
 
-COMPILE = $(UV_ENV) $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes --upgrade --quiet \
+COMPILE = $(WITH_INDEX) $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes --upgrade --quiet \
 	--custom-compile-command "make lock"
 
 .venv/bin/uv:
@@ -35,10 +35,10 @@ COMPILE = $(UV_ENV) $(BIN)/uv pip compile --universal --python-version 3.10 --ge
 		-e 's/^[a-z]*\.extra-index-url=\(.*\)/: $${UV_INDEX:=\1}/p' -e 's/^[a-z]*\.cert=\(.*\)/: $${SSL_CERT_FILE:=\1}/p' > $@
 
 # Where Python may not write bytecode, each process would compile every import again, which doubles its start-up.
-SYNC = uv pip sync --quiet $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
+SYNC = $(WITH_INDEX) $(BIN)/uv pip sync --quiet $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 
 .venv/demo .venv/dev: .venv/%: requirements-%.lock pyproject.toml setup.py $(wildcard .venv/lib/python3*/site-packages) | .venv/uv.env
-	@echo "--editable ." | $(UV_ENV) $(BIN)/$(SYNC) --python .venv --build-constraints $< $< -
+	@echo "--editable ." | $(SYNC) --python .venv --build-constraints $< $< -
 	@touch $@
 
 demo: $(DEMO) ## read an imitation of the API into out/demo.duckdb, and compare
@@ -56,15 +56,15 @@ test: lint ## check everything: style, types, unit tests, integration tests
 CLIENTS := $(patsubst %,.venv-clients/%/done,airflow dlt pyairbyte)
 $(CLIENTS): .venv-clients/%/done: integration_tests/clients/%.lock | $(DEV)
 	@echo "Setting up $(@D)."
-	@$(UV_ENV) $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
-	@$(UV_ENV) $(BIN)/$(SYNC) --python $(@D) --require-hashes $<
+	@$(WITH_INDEX) $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(SYNC) --python $(@D) --require-hashes $<
 	@touch $@
 
 clients: $(DEV) $(CLIENTS) ## run what the documentation says about other programs with the real ones: Airflow, Dagster, dlt, the newest PyAirbyte
-	@$(UV_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m clients integration_tests/clients
+	@$(WITH_INDEX) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m clients integration_tests/clients
 
 pythons: $(DEV) ## run the unit tests on each Python from 3.10 to 3.13 that is here, and with the oldest and the newest CDK
-	@$(UV_ENV) $(BIN)/nox --non-interactive
+	@$(WITH_INDEX) $(BIN)/nox --non-interactive
 
 lint: $(DEV) ## check style, types, workflows and issue forms
 	@$(BIN)/ruff check .

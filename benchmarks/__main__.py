@@ -89,10 +89,8 @@ class Bench:
 
     def sync(self) -> list[str]:
         """The connector and PyAirbyte into a new DuckDB file, with all streams; the others are little."""
-        config, folder = (
-            self._file("sync", {"api_key": API_KEY, "requests_per_minute": 10_000}),
-            tempfile.mkdtemp(dir=self._work),
-        )
+        config = self._file("sync", {"api_key": API_KEY, "requests_per_minute": 10_000})
+        folder = tempfile.mkdtemp(dir=self._work)
         return [sys.executable, str(HERE.parent / "examples/to_duckdb.py"), "--config", config, "--out", f"{folder}/a.duckdb"]
 
     def dlt(self, step: str) -> list[str]:
@@ -193,7 +191,10 @@ def main() -> None:
         waits: dict[int, list[float]] = {}
         for latency in LATENCIES:
             with Bench(work, 20_000, latency_ms=latency) as bench:
-                waits[latency] = [bench.run(bench.connector(workers)).wall for workers in WORKERS]
+                waits[latency] = [
+                    note(f"20 pages at {latency} ms, connector, {workers} at a time", bench.run(bench.connector(workers))).wall
+                    for workers in WORKERS
+                ]
         draw({10_000: small[0], 100_000: hundred, 200_000: large[0], 1_000_000: million}, waits)
         ratio(
             "Peak memory at 1,000,000 rows against 10,000",
@@ -225,7 +226,7 @@ def draw(sizes: dict[int, Figures], waits: dict[int, list[float]]) -> None:
     cpu.loglog(list(sizes), [size.cpu for size in sizes.values()], marker="o")
     cpu.set(title="CPU of a sync, s", xlabel="rows", ylim=(0.5, 100))
     memory.semilogx(list(sizes), [size.peak_mb for size in sizes.values()], marker="o")
-    memory.set(title="peak memory, MB", xlabel="rows", ylim=(0, 160))
+    memory.set(title="peak memory, MB", xlabel="rows", ylim=(0, None))
     for latency, seconds in waits.items():
         wall.plot(WORKERS, seconds, marker="o", label=f"{latency} ms")
     wall.set(title="20,000 rows, s, by the API's latency", xlabel="pages at a time", xticks=WORKERS, ylim=(0, None))

@@ -24,6 +24,23 @@ def docker_for(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
     return {**sandbox.environment, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
+def pyairbyte_in(folder: Path) -> dict[str, str]:
+    """Variables with which PyAirbyte keeps its files in a folder, needs no registry, and prints plain lines."""
+    return {
+        "AIRBYTE_OFFLINE_MODE": "1",
+        "AIRBYTE_PROJECT_DIR": str(folder),
+        "AIRBYTE_CACHE_ROOT": str(folder),
+        "AIRBYTE_LOGGING_ROOT": str(folder / "logs"),
+        "DO_NOT_TRACK": "1",
+        "NO_LIVE_PROGRESS": "1",
+    }
+
+
+def with_connector() -> dict[str, str]:
+    """Variables with which another environment's Python finds the checkout's programs and the console script."""
+    return {"PYTHONPATH": str(ROOT), "PATH": f"{ROOT}/.venv/bin{os.pathsep}{os.environ['PATH']}"}
+
+
 def copy_of_checkout(folder: Path) -> Path:
     """A copy of the checkout without hidden files, secrets and build folders.
 

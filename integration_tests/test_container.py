@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from integration_tests.conftest import run_program
-from integration_tests.foreign import copy_of_checkout, docker_for
+from integration_tests.foreign import copy_of_checkout, docker_for, pyairbyte_in
 from integration_tests.leaks import leaked
 from sandbox.data import CAMPAIGNS
 from sandbox.process import SandboxProcess
@@ -155,15 +155,7 @@ def test_any_user_may_run_it(container: Container, user: str) -> None:
 
 
 def test_pyairbyte_reads_it_twice(own: SandboxProcess, tmp_path: Path) -> None:
-    environment = {
-        **docker_for(own, tmp_path),
-        "AIRBYTE_OFFLINE_MODE": "1",
-        "AIRBYTE_PROJECT_DIR": str(tmp_path),
-        "AIRBYTE_CACHE_ROOT": str(tmp_path),
-        "AIRBYTE_LOGGING_ROOT": str(tmp_path / "logs"),
-        "DO_NOT_TRACK": "1",
-        "NO_LIVE_PROGRESS": "1",
-    }
+    environment = {**docker_for(own, tmp_path), **pyairbyte_in(tmp_path)}
     read = []
     for _ in range(2):
         words = [sys.executable, "-c", PYAIRBYTE, IMAGE, json.dumps(own.config)]

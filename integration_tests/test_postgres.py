@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 
 from integration_tests.conftest import run_program
+from integration_tests.foreign import pyairbyte_in
 from integration_tests.test_pyairbyte import KINDS, NEVER_SURVEYED, assert_the_queries_of_the_docs_run
 from sandbox.process import SandboxProcess
 from unit_tests.run import ROOT
@@ -88,16 +89,7 @@ class Postgres:
             "reads": reads,
         }
         given["executable"] = str(Path(sys.executable).parent / "source-retently")
-        environment = {
-            **sandbox.environment,
-            "PYTHONPATH": str(ROOT),
-            "AIRBYTE_OFFLINE_MODE": "1",
-            "AIRBYTE_PROJECT_DIR": str(work),
-            "AIRBYTE_CACHE_ROOT": str(work),
-            "AIRBYTE_LOGGING_ROOT": str(work / "logs"),
-            "DO_NOT_TRACK": "1",
-            "NO_LIVE_PROGRESS": "1",
-        }
+        environment = {**sandbox.environment, "PYTHONPATH": str(ROOT), **pyairbyte_in(work)}
         ended = run_program(sys.executable, "-c", PROGRAM, json.dumps(given), environment=environment, cwd=work)
         assert ended.returncode == 0, ended.stderr[-3000:]
         return [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]

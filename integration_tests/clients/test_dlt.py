@@ -1,7 +1,6 @@
 """examples/to_dlt.py loads the sandbox into a DuckDB database twice; the second load has what is new."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import duckdb
 import pytest
 
 from integration_tests.conftest import run_program
+from integration_tests.foreign import with_connector
 from integration_tests.test_pyairbyte import KINDS
 from sandbox.process import SandboxProcess
 from unit_tests.run import ROOT
@@ -22,8 +22,7 @@ def load(sandbox: SandboxProcess, work: Path) -> None:
     (work / "config.json").write_text(json.dumps(sandbox.config), encoding="utf-8")
     environment = {
         **sandbox.environment,
-        "PYTHONPATH": str(ROOT),
-        "PATH": f"{ROOT}/.venv/bin{os.pathsep}{os.environ['PATH']}",  # for the console script
+        **with_connector(),
         "HOME": str(work),  # where dlt has its state
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "DESTINATION__DUCKDB__CREDENTIALS": str(work / "warehouse.duckdb"),

@@ -1,12 +1,12 @@
 """The newest PyAirbyte, pre-releases included, reads the sandbox with examples/to_duckdb.py twice, as the released one does."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from integration_tests.conftest import run_program
+from integration_tests.foreign import with_connector
 from integration_tests.test_pyairbyte import in_the_api, landed, rows_in, rows_read
 from sandbox.process import SandboxProcess
 from unit_tests.run import ROOT
@@ -19,8 +19,7 @@ PYTHON = ROOT / ".venv-clients/pyairbyte/bin/python"
 def test_two_reads(tmp_path: Path) -> None:
     with SandboxProcess(customers=130, companies=6, feedback=600, outbox=50, survey_id="always", rate_limit=0) as sandbox:
         (tmp_path / "config.json").write_text(json.dumps(sandbox.config), encoding="utf-8")
-        path = f"{ROOT}/.venv/bin{os.pathsep}{os.environ['PATH']}"  # for the console script
-        environment = {**sandbox.environment, "PYTHONPATH": str(ROOT), "PATH": path}
+        environment = {**sandbox.environment, **with_connector()}
         words = [str(PYTHON), str(ROOT / "examples/to_duckdb.py"), "--config", "config.json", "--out", "retently.duckdb"]
         for is_second in (False, True):
             if is_second:

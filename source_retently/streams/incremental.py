@@ -83,7 +83,7 @@ class IncrementalStream(PagedStream, ABC):
         if is_without_dates:
             asked_from = None
         sync = "incremental" if sync_mode == SyncMode.incremental else f"full refresh {self._sync_id}"
-        start_date = date_text(self._settings.start_date) if self._settings.start_date else None
+        start_date = self._start_date
         fresh = Reading(asked_from, sync=sync, start_date=start_date)
         reading = fresh.resumed(self._cursor.unfinished or {})
         self._reading = reading or fresh
@@ -96,13 +96,12 @@ class IncrementalStream(PagedStream, ABC):
                 "an incremental sync does not bring it: refresh the stream, or set the old start_date again."
             )
         if self.filters_by_date:
-            self.logger.info(f"{self.name}: {self._why(is_resumed=bool(reading), is_without_dates=is_without_dates)}.")
+            self.logger.info(f"{self.name}: {self._why(is_without_dates=is_without_dates)}.")
         yield _bounds(asked_from)
 
-    def _why(self, *, is_resumed: bool, is_without_dates: bool) -> str:
+    def _why(self, *, is_without_dates: bool) -> str:
         """What is read, and why; the first line of the stream in the log."""
-        saved = SavedPosition(self._cursor.unfinished, self.date_field)
-        if is_resumed and saved:
+        if saved := SavedPosition(self._cursor.unfinished, self.date_field):
             return f"resuming after record {saved.position:,}, where the last sync stopped"
         if is_without_dates:
             return f"reading everything, as once a day, because some records have no {self.cursor_field}"
@@ -118,14 +117,17 @@ class IncrementalStream(PagedStream, ABC):
         is_full = self._reading.sync != "incremental"
         return "this is a full refresh" if is_full else "no sync has read it to its end yet"
 
+    @property
+    def _start_date(self) -> str | None:
+        return date_text(self._settings.start_date) if self._settings.start_date else None
+
     def _lower_bound(self, cursor: str | None) -> str | None:
         """The date before which no row is emitted, where everything up to the cursor was; None for none."""
-        settings = self._settings
-        start = date_text(settings.start_date) if settings.start_date else None
+        start = self._start_date
         if not cursor:
             return start
         try:
-            margin = settings.lookback if self.filters_by_date else CHANGE_MARGIN
+            margin = self._settings.lookback if self.filters_by_date else CHANGE_MARGIN
             return max(date_text(min(date_of(cursor), now()) - margin), start or "")
         except OverflowError:
             return start
