@@ -23,7 +23,7 @@ from source_retently.streams.changes_first import ChangesFirst
 from source_retently.streams.endpoints import Customers
 from source_retently.streams.pages import Page
 from unit_tests.conftest import API, Response
-from unit_tests.test_incremental import build, messages, state_in
+from unit_tests.incremental_sync import build, messages, state_in
 
 BEGIN = datetime(2024, 5, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
