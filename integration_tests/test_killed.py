@@ -180,6 +180,16 @@ def test_sigterm_while_nobody_reads_ends_it_at_once(own: SandboxProcess, tmp_pat
         process.communicate()
 
 
+def test_ctrl_c_ends_it_without_a_traceback(own: SandboxProcess, tmp_path: Path) -> None:
+    with big_read(own, tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGINT
+        assert "Traceback" not in stderr
+
+
 @pytest.mark.parametrize("reads", [True, False], ids=["reader", "full pipe"])
 def test_sigterm_ends_the_first_process_of_a_container(own: SandboxProcess, tmp_path: Path, reads: bool) -> None:
     container = ("unshare", "--pid", "--fork", "--kill-child")

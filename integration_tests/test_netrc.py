@@ -1,4 +1,4 @@
-"""A .netrc with an entry for the host: curl's and git's credentials are not for the API."""
+"""Secrets that are not the connector's: those of a .netrc are not for the API, a cookie of the API's is not for the log."""
 
 import json
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from unit_tests.run import catalog_of
 
 PASSWORD = "a-pass-of-the-netrc-file"
 KEY = "k3y-beside-a-netrc-file"
+COOKIE = "the-session-of-a-cookie"
 SHORT = Timeouts(connect=3, read=3, response=3, retry=0.2, rate_limit=0.2)
 
 
@@ -47,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, held: Any) -> None:
         body = json.dumps(held).encode()
         self.send_response(200)
+        self._headers_buffer.append(b"a line that is no header\r\n")  # type: ignore[attr-defined]
+        self.send_header("Set-Cookie", f"session={COOKIE}")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -67,7 +70,9 @@ def api() -> Iterator[Api]:
 
 @pytest.mark.parametrize("name", [".netrc", "_netrc", "NETRC"])
 @pytest.mark.parametrize("kind", ["key", "oauth"])
-def test_its_credentials_are_never_sent(forked: Connector, api: Api, tmp_path: Path, kind: str, name: str) -> None:
+def test_credentials_of_others_are_neither_sent_nor_logged(
+    forked: Connector, api: Api, tmp_path: Path, kind: str, name: str
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     file = home / name
@@ -80,7 +85,7 @@ def test_its_credentials_are_never_sent(forked: Connector, api: Api, tmp_path: P
         "RETENTLY_BASE_URL": f"http://127.0.0.1:{api.server_port}",
         **({"NETRC": str(file)} if name == "NETRC" else {}),
     }
-    run = forked.run(*words, environment=environment, secrets=[PASSWORD, KEY], timeouts=SHORT)
+    run = forked.run(*words, environment=environment, secrets=[PASSWORD, KEY, COOKIE], timeouts=SHORT)
     token = [("/api/oauth/token", None)] if kind == "oauth" else []
     header = "Bearer an-access-token-that-is-new" if kind == "oauth" else f"api_key={KEY}"
     assert api.seen == [*token, ("/api/v2/nps/score", header), ("/moved/nps/score", header)]

@@ -72,13 +72,16 @@ class _CdkLines(logging.Filter):
 
     It logs each wait as a rate limit, a line before the output of `spec`, and eight lines and more about each stream: all are
     dropped, since the streams and the summary say more. With --debug it logs all headers and the body of the token request, and
-    its mask misses a key with quotes, or one that a server repeats in another encoding: only harmless headers stay.
+    its mask misses a key with quotes, or one that a server repeats in another encoding: only harmless headers stay. urllib3
+    logs header lines that it can't parse, with all that follow.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(headers := vars(record).get("headers"), Mapping):
             vars(record)["headers"] = {name: value for name, value in headers.items() if name.lower() in LOGGED_HEADERS}
         vars(record).pop("request_body", None)
+        if record.name == "urllib3.connection":
+            return False
         return record.levelno > logging.INFO or not str(record.msg).startswith(DROPPED)
 
 

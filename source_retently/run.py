@@ -43,7 +43,9 @@ def _prepare_process() -> None:
         # Rows that were not written yet have no state and will be read again. Nothing runs before the process dies: a flush
         # here could interrupt another one and write rows twice. Clients treat death by the signal as success and exit code 143
         # as a failure, but process 1 of a container does not die of signals without a handler.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if os.getpid() != 1 else lambda *_: os._exit(128 + signal.SIGTERM))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL if os.getpid() != 1 else lambda number, _: os._exit(128 + number))
     for stream in (sys.__stdout__, sys.__stderr__):
         if isinstance(stream, io.TextIOWrapper):
             # Independent of locale and PYTHONIOENCODING. In JSON the escape of a lone surrogate is valid, too.
