@@ -20,6 +20,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECONDS_FROM = 100_000_000_000
 """Numbers from here on are milliseconds, not seconds: as seconds they would be after the year 5138."""
 
+_BEYOND_64_BITS = 2**63
+
 _NOTHING = frozenset({"", "null", "none", "nil", "undefined", "nan"})
 """Texts that mean that there is no value, in lower case."""
 
@@ -115,9 +117,11 @@ def _number(value: Any) -> Any:
 
 def _integer(value: Any) -> int | None:
     value = _number(value)
-    if value is not None and value != int(value):
+    if value is None:
+        return None
+    if value != int(value) or not -_BEYOND_64_BITS <= value < _BEYOND_64_BITS:
         raise NotCoercible
-    return None if value is None else int(value)
+    return int(value)
 
 
 def _boolean(value: Any) -> bool | None:
@@ -130,10 +134,10 @@ def _boolean(value: Any) -> bool | None:
     return known[text]
 
 
-_SCALARS: Mapping[str, tuple[type, Coerce]] = {
+_SCALARS: Mapping[str, tuple[type | None, Coerce]] = {
     "string": (str, _string),
     "number": (int, _number),  # a float may be infinite, so it is checked
-    "integer": (int, _integer),
+    "integer": (None, _integer),  # an int may have more than 64 bits, so it is checked
     "boolean": (bool, _boolean),
 }
 

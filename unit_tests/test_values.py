@@ -198,3 +198,8 @@ def test_a_warning_names_stream_and_field_once_and_no_value(caplog: pytest.LogCa
     assert [record.message for record in caplog.records] == [
         "feedback: score should be number but came as str; such values become null."
     ]
+
+
+@pytest.mark.parametrize("value", [1e300, -1e19, 2**63, "99999999999999999999", "1e30"])
+def test_whole_numbers_beyond_64_bits_become_null_with_a_warning(value: Any) -> None:
+    assert with_value("Nps", ("promotersCount",), value) == (None, ["promotersCount"])
