@@ -72,6 +72,29 @@ def test_details_of_deleted_rows_are_left_out(api: responses.RequestsMock) -> No
     assert run.warnings == ["template_details: t1 was deleted meanwhile (HTTP 404), going on without it."]
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_details_of_deleted_groups_are_left_out(api: responses.RequestsMock, status: int) -> None:
+    api.get(f"{API}trends", json=GROUPS)
+    api.get(f"{API}trends/g1", status=status, json={"success": False})
+    api.get(f"{API}trends/g%2F2", json={"success": True, "trends": [{"name": "Sales"}]})
+    run = sync("trends")
+    assert len(run.records("trends")) == 1
+    assert run.warnings == [f"trends: g1 was deleted meanwhile (HTTP {status}), going on without it."]
+    assert len(api.calls) == 3
+
+
+@pytest.mark.parametrize("refused", [{"status": 403, "json": refusal(403)}, {"status": 404, "body": "<html>deployment</html>"}])
+def test_details_that_are_refused_after_others_came_fail(
+    api: responses.RequestsMock, waits: list[float], refused: dict[str, Any]
+) -> None:
+    api.get(f"{API}templates", json={"templates": [{"id": "t1"}, {"id": "t2"}, {"id": "t3"}]})
+    api.get(f"{API}templates/t1", json={"data": {"name": "One"}})
+    api.get(f"{API}templates/t2", **refused)
+    run = sync("template_details")
+    assert len(run.records("template_details")) == 1
+    assert run.errors
+
+
 def test_details_that_the_plan_lacks_cost_one_request(api: responses.RequestsMock) -> None:
     api.get(f"{API}templates", json={"templates": [{"id": "t1"}, {"id": "t2"}]})
     api.get(f"{API}templates/t1", status=403, json=refusal(403))

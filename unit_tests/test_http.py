@@ -17,7 +17,7 @@ from source_retently.http.body import read_body
 from source_retently.http.responses import back_off, meaning_of_status, rate_limit_wait
 from source_retently.run_context import Settings
 from source_retently.streams.endpoints import Campaigns
-from unit_tests.conftest import API, KEY, records_of
+from unit_tests.conftest import API, KEY, records_of, sync
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,7 @@ def test_back_off_doubles_up_to_a_minute_and_is_spread() -> None:
         ({"Retry-After": "soon"}, 65),
         ({"Retry-After": "-3"}, 65),
         ({"Retry-After": "nan"}, 65),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 -0100"}, 65),
         ({"Retry-After": "Tue, 14 Nov 2023 22:00:00 GMT"}, 65),
     ],
 )
@@ -109,6 +110,8 @@ GOOD = {"message": "Success.", "code": 200, "campaigns": [{"id": "1"}]}
         {"status": 200, "json": {"code": 200, "data": None}},
         {"status": 200, "json": []},
         {"status": 200, "json": {"message": "Error", "code": 502, "data": None}},
+        {"status": 200, "json": {"message": "Error", "code": 500, "campaigns": []}},
+        {"status": 200, "json": {"success": False, "campaigns": []}},
         {"body": requests.exceptions.ReadTimeout()},
         {"body": requests.exceptions.ConnectTimeout()},
         {"body": requests.exceptions.ConnectionError()},
@@ -162,6 +165,22 @@ def test_a_status_inside_the_body_counts(api: responses.RequestsMock) -> None:
     api.get(f"{API}campaigns", json={"message": "Account not found", "code": 401, "data": None})
     with pytest.raises(AirbyteTracedException, match="HTTP 401"):
         read()
+
+
+def test_an_error_inside_the_body_is_no_row(api: responses.RequestsMock, waits: list[float]) -> None:
+    api.get(f"{API}reports", json={"message": "Error", "code": 500, "data": {}})
+    run = sync("reports")
+    assert not run.records("reports")
+    assert "HTTP 500" in run.errors[0]["message"]
+
+
+def test_a_transient_404_does_not_lead_to_the_old_path(api: responses.RequestsMock, waits: list[float]) -> None:
+    api.get(f"{API}customers", status=404, body="<html>deployment</html>")
+    api.get(f"{API}nps/customers", status=404, body="<html>deployment</html>")
+    api.get(f"{API}customers", json={"code": 200, "data": {"subscribers": [{"id": "1"}], "total": 1}})
+    run = sync("customers")
+    assert [row["id"] for row in run.records("customers")] == ["1"]
+    assert not run.errors
 
 
 def test_the_rate_limit_is_waited_out(api: responses.RequestsMock, waits: list[float]) -> None:

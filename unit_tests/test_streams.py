@@ -28,7 +28,7 @@ from source_retently.streams.endpoints import (
     TrendGroups,
     Trends,
 )
-from unit_tests.conftest import API, KEY, ListEndpoint, records_of
+from unit_tests.conftest import API, KEY, ListEndpoint, records_of, sync
 
 AUTH = ApiKeyAuthenticator(KEY)
 
@@ -99,6 +99,25 @@ def test_rows_are_found_in_every_envelope(
     assert list(records_of(stream(AUTH))) == expected
     assert api.calls[0].request.headers["Authorization"] == f"api_key={KEY}"
     assert len(api.calls) <= 2
+
+
+def test_an_empty_list_beside_the_rows_hides_none(api: responses.RequestsMock) -> None:
+    api.get(f"{API}customers", json={"data": {"subscribers": [], "customers": [{"id": "1"}], "total": 1}})
+    assert [row["id"] for row in sync("customers").records("customers")] == ["1"]
+
+
+def test_an_unpaged_list_that_is_shorter_than_its_total_is_reported(api: responses.RequestsMock) -> None:
+    api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}, {"id": "2"}], "total": 50, "pages": 25})
+    run = sync("campaigns")
+    assert run.warnings == ["campaigns: the API counts 50 records but gave 2; the others are missing."]
+
+
+def test_a_row_that_is_nested_too_deeply_is_left_out(api: responses.RequestsMock) -> None:
+    deep = "[" * 1010 + "]" * 1010
+    api.get(f"{API}companies", body=f'{{"data": {{"companies": [{{"id": "1"}}, {deep}], "total": 2}}}}')
+    run = sync("companies")
+    assert [row["id"] for row in run.records("companies")] == ["1"]
+    assert not run.errors
 
 
 @pytest.mark.parametrize("stream", [Campaigns, Templates, Reports, Nps])

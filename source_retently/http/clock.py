@@ -7,9 +7,10 @@ import requests
 
 
 def api_time(response: requests.Response) -> datetime:
-    """When a request was made, by the server's clock where the response has a `Date`; never later than that."""
+    """When a request was made, by the server's clock or this machine's, whichever is behind; never later than that."""
+    own = datetime.now(timezone.utc)
     try:
         date = parsedate_to_datetime(response.headers["Date"])
-        return date.replace(tzinfo=date.tzinfo or timezone.utc).astimezone(timezone.utc) - response.elapsed
+        return min(own, date.replace(tzinfo=date.tzinfo or timezone.utc).astimezone(timezone.utc)) - response.elapsed
     except (KeyError, TypeError, ValueError, OverflowError):
-        return datetime.now(timezone.utc) - response.elapsed
+        return own - response.elapsed

@@ -40,7 +40,8 @@ MISSING_AFTER = 60.0
 
 class PageRefused(AirbyteTracedException):
     """The API refuses the page: 400 or 404 for too many rows at once or a page past the end, 403 or 404 for an endpoint that
-    the account's plan lacks, 504 (or two read time-outs) for a page that it can't serve in time.
+    the account's plan lacks, 404 or 410 for a row that was deleted, 504 (or two read time-outs) for a page that it can't serve
+    in time.
 
     The paginator may ask for another page, or the stream be skipped; where neither is so, this is the failure itself.
     """
@@ -115,7 +116,7 @@ class RetentlyErrorHandler(ErrorHandler):
         ):
             self._forget()
             failure_type = meaning.failure_type or FailureType.system_error
-            if status in (400, 403, 404) and (meaning is not NOT_RETENTLY or (self._is_optional and status == 404)):
+            if status in (400, 403, 404, 410) and (meaning is not NOT_RETENTLY or (self._is_optional and status == 404)):
                 raise PageRefused(message, failure_type, status, is_own=meaning is not NOT_RETENTLY)
             raise failure(message, failure_type)
         if self._is_too_heavy(response, status):
@@ -143,13 +144,12 @@ class RetentlyErrorHandler(ErrorHandler):
             return meaning_of_exception(error), status
         except ValueError:
             return NOT_RETENTLY, status
-        if self._is_expected(body):
-            return SUCCESS, status
         # An error may have status 200, and its own code in the body (docs/api.md#errors).
         code = body.get("code") if isinstance(body, dict) else None
         if isinstance(code, int) and 400 <= code < 600:
             return meaning_of_status(code, oauth=self._oauth), code
-        return NOT_RETENTLY, status
+        is_error = isinstance(body, dict) and body.get("success") is False
+        return (SUCCESS if self._is_expected(body) and not is_error else NOT_RETENTLY), status
 
     def _is_about_page(self, response: requests.Response) -> bool:
         """Whether a 404 is about the page asked for, or about one of two paths, whatever its body is."""
@@ -157,7 +157,7 @@ class RetentlyErrorHandler(ErrorHandler):
         return response.status_code == 404 and (page != "1" or self._has_other_path())
 
     def _is_the_apis_own(self, response: requests.Response) -> bool:
-        """Whether a refusal is the API's: a JSON object with a message, and with the status as its code.
+        """Whether a refusal is the API's: a JSON object with a message, and with the status as its code, or without success.
 
         Anything else comes from a firewall, or from a balancer during a deployment, and is temporary.
         """
@@ -165,7 +165,9 @@ class RetentlyErrorHandler(ErrorHandler):
             body = read_body(response, self._settings.timeouts.response)
         except (requests.RequestException, ValueError):
             return False
-        return isinstance(body, dict) and "message" in body and body.get("code") == response.status_code
+        if not isinstance(body, dict):
+            return False
+        return body.get("success") is False or ("message" in body and body.get("code") == response.status_code)
 
     def _is_elsewhere(self, url: str | None) -> bool:
         """Whether a redirect has led to another host."""

@@ -167,7 +167,7 @@ def _seconds(value: str | None, now: float) -> float | None:
     except ValueError:
         try:
             number = parsedate_to_datetime(value or "").astimezone(timezone.utc).timestamp()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     while MAX_UNIX_TIME < number < float("inf"):
         number /= 1000

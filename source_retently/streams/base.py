@@ -15,7 +15,7 @@ from source_retently.http.auth import OAuthAuthenticator
 from source_retently.http.body import parsed_body
 from source_retently.http.handler import PageRefused, RetentlyBackoff, RetentlyErrorHandler
 from source_retently.run_context import Outcome, Settings
-from source_retently.streams.envelope import rows_at, stable_hash
+from source_retently.streams.envelope import paging_number, rows_at, stable_hash
 from source_retently.streams.full_refresh import FullRefreshStream
 from source_retently.streams.page_sizes import SMALLEST_PAGE
 from source_retently.streams.pages import Row
@@ -54,6 +54,8 @@ class RetentlyStream(FullRefreshStream, ABC):
     """The path of the endpoint in older documentation; asked for where the present one is not found."""
     uses_old_path = False
     """Whether the present path was not found in this run."""
+    _path_is_known = False
+    """Whether one of the two paths has given a page, or neither is found."""
 
     def __init__(
         self, authenticator: AuthBase | None = None, settings: Settings | None = None, outcome: Outcome | None = None
@@ -88,9 +90,13 @@ class RetentlyStream(FullRefreshStream, ABC):
             is_expected=lambda body: self.rows_in(body) is not None,
             oauth=self._has_oauth,
             is_optional=self.is_optional,
-            has_other_path=lambda: self.old_path is not None and not self.uses_old_path,
+            has_other_path=lambda: self._has_other_path,
             smallest_page=SMALLEST_PAGE,
         )
+
+    @property
+    def _has_other_path(self) -> bool:
+        return self.old_path is not None and not self._path_is_known
 
     def get_backoff_strategy(self) -> BackoffStrategy:
         return RetentlyBackoff(self.name, self._settings, self.logger)
@@ -141,7 +147,15 @@ class RetentlyStream(FullRefreshStream, ABC):
         """The rows of a response, coerced to the schema, each key once."""
         rows = self.distinct(self.rows(response, stream_slice))
         self._outcome.read[self.name] += len(rows)
+        if response.status_code != NO_CONTENT and not self.accepts_single_object:
+            self._warn_of_missing(len(rows), paging_number(parsed_body(response).value, "total"))
         return rows
+
+    def _warn_of_missing(self, count: int, total: int | None) -> None:
+        """Logs that the API counts more rows than it gave, as if the endpoint had pages."""
+        if total is not None and total > count:
+            self._outcome.may_lack_rows.add(self.name)
+            self.logger.warning(f"{self.name}: the API counts {total:,} records but gave {count:,}; the others are missing.")
 
     def distinct(self, rows: Iterable[Row]) -> Collection[Row]:
         """The rows with different keys: of several with one key the last."""

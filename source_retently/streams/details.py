@@ -43,13 +43,15 @@ class ParentStream(RetentlyStream, ABC):
 
 
 class DetailStream(HttpSubStream, RetentlyStream, ABC):
-    """One request for each row of a `ParentStream`; a row that was deleted meanwhile (404) costs a line in the log.
+    """One request for each row of a `ParentStream`; a row that was deleted meanwhile (404, 410) costs a line in the log.
 
     Subclasses declare `parent_stream`, and get the row that a request is about in `fill_in(row, parent)`.
     """
 
     parent_stream: type[ParentStream]
     is_optional = True
+    _has_come = False
+    """Whether the details of a row have come, so that the account has the endpoint."""
 
     def __init__(
         self,
@@ -80,11 +82,17 @@ class DetailStream(HttpSubStream, RetentlyStream, ABC):
             yield {"parent": row}
 
     def replace_refused(self, refusal: PageRefused, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
-        if refusal.status == 404 and refusal.is_own:
+        if refusal.status in (404, 410) and refusal.is_own:
             key = (stream_slice or {}).get("parent", {}).get("id")
-            self.logger.warning(f"{self.name}: {key} was deleted meanwhile (HTTP 404), going on without it.")
+            self.logger.warning(f"{self.name}: {key} was deleted meanwhile (HTTP {refusal.status}), going on without it.")
             return response_without_body(NO_CONTENT)
+        if self._has_come:
+            raise refusal
         return super().replace_refused(refusal, stream_slice, next_page_token)
+
+    def records(self, response: requests.Response, stream_slice: Slice = None) -> Records:
+        self._has_come |= response.status_code == 200
+        return super().records(response, stream_slice)
 
 
 def id_in(stream_slice: Slice, placeholder: str) -> str:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from source_retently.http import lenient_json
+
 
 def value_at(body: Any, path: str) -> Any:
     """The value at a key path of a parsed body, with dots between the keys; None where there is no such path."""
@@ -14,17 +16,20 @@ def value_at(body: Any, path: str) -> Any:
 
 
 def rows_at(body: Any, paths: Sequence[str], *, accepts_single_object: bool) -> list[Any] | None:
-    """The rows at the first of these key paths that has some (docs/api.md#envelopes); None where none has.
+    """The rows at the first of these key paths that has some (docs/api.md#envelopes); None where none has a list.
 
     :param accepts_single_object: whether an object in place of the list is one row
     """
+    empty = None
     for path in paths:
         found = value_at(body, path)
-        if isinstance(found, list):
-            return found
         if isinstance(found, dict) and accepts_single_object:
-            return [found]
-    return None
+            found = [found]
+        if isinstance(found, list):
+            if found:
+                return found
+            empty = found
+    return empty
 
 
 def paging_number(body: Any, name: str) -> int | None:
@@ -35,4 +40,8 @@ def paging_number(body: Any, name: str) -> int | None:
 
 def stable_hash(value: Any) -> str:
     """32 hexadecimal digits that are the same for the same JSON value, in every run and on every machine."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+    try:
+        text = json.dumps(value, sort_keys=True)
+    except RecursionError:
+        text = json.dumps(lenient_json.clean(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -63,10 +63,12 @@ class PagedStream(RetentlyStream, ABC):
         paginator = self._paginator
         if paginator and paginator.can_take(refusal.status):
             return response_without_body(refusal.status)
-        if refusal.status != 404 or (paginator and paginator.request.number > 1) or not self.old_path or self.uses_old_path:
+        if refusal.status != 404 or not self._has_other_path:
             raise refusal
-        self.logger.info(f"{self.name}: {self.path()} was not found (HTTP 404), asking for {self.old_path}.")
-        self.uses_old_path = True
+        not_found = self.path()
+        self._path_is_known = self.uses_old_path  # neither was found: where that is temporary, the present one will be
+        self.uses_old_path = not self.uses_old_path
+        self.logger.info(f"{self.name}: {not_found} was not found (HTTP 404), asking for {self.path()}.")
         return self._fetch_next_page(stream_slice, None, next_page_token)
 
     def begin(self, saved: PageToken) -> PageReader:
@@ -107,6 +109,7 @@ class PagedStream(RetentlyStream, ABC):
             )
         self._outcome.read[self.name] += len(step.rows)
         if page.status == 200:
+            self._path_is_known = True
             self._progress.page(paginator.position, paginator.size, page.total)
         yield from self.emit(step, response)
         if step.end:
