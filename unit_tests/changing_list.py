@@ -5,7 +5,7 @@ One call of `ChangingList.get` is one request. Everything is drawn from the seed
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,8 +46,8 @@ class ChangingList:
     """The only limit above 100 that is not refused with 400; 0 for any."""
     too_heavy: int = 10_000
     """Pages of so many rows can't be served in time."""
-    hidden: int = 0
-    """Rows whose id it divides are taken out after paging."""
+    hidden: Callable[[int], bool] | None = None
+    """Which rows, by their ids, are taken out after paging."""
     wrong_pages: dict[Any, Any] = field(default_factory=dict)
     """By request number, once, or by `("page", n)`, always: "empty", or the number of the page that is served instead."""
     script: dict[int, Callable[["ChangingList"], None]] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class ChangingList:
                 return Page(status=self.past_end)
             number = {"last": last, "first": 1}.get(self.past_end, number)
         found = [] if wrong == "empty" else rows[(number - 1) * limit : number * limit]
-        found = [row for row in found if row[1] % self.hidden] if self.hidden else found
+        found = [row for row in found if not self.hidden(row[1])] if self.hidden else found
         count = len(rows)
         totals: dict[str, int | None] = {
             "exact": count,
@@ -143,6 +143,8 @@ class Outcome:
     """Rows that one run emitted more than once."""
     end: End | None = None
     failure: str = ""
+    saved: Mapping[str, Any] = field(default_factory=dict)
+    """What the last run left for the next one."""
     readings: int = 1
     events: list[str] = field(default_factory=list)
 
@@ -185,7 +187,7 @@ def read(
                 break
         outcome.emitted += run
         outcome.twice += len(run) - len(set(run))
-        outcome.end, outcome.failure = step.end, step.failure
+        outcome.end, outcome.failure, outcome.saved = step.end, step.failure, paginator.saved
         outcome.readings = sum("reading the list again" in event for event in outcome.events) + 1
         if step.end or step.failure:
             return outcome

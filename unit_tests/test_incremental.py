@@ -127,6 +127,15 @@ def test_all_customers_are_read_and_changed_ones_emitted(serve: Serve) -> None:
     assert not {"startDate", "endDate"} & set(api.queries[0])
 
 
+def test_a_list_that_is_empty_once_hides_no_change_from_the_next_sync(serve: Serve) -> None:
+    state = {"updatedDate": "2024-04-01T00:00:00.000Z"}
+    serve(Customers, [])
+    ids, states = sync(build(Customers), state)
+    assert (ids, states[-1]) == ([], state)
+    serve(Customers, [{"id": "changed", "updatedDate": "2024-05-02T00:00:00.000Z"}])
+    assert sync(build(Customers), states[-1])[0] == ["changed"]
+
+
 def test_a_row_with_a_future_date_does_not_move_the_cursor(serve: Serve) -> None:
     serve(Feedback, [*feedback(1, 2), {"id": "future", "createdDate": "2099-01-01T00:00:00.000Z"}], filters=False)
     ids, states = sync(build(Feedback))
@@ -214,16 +223,28 @@ def test_a_cursor_in_the_future_hides_no_change(serve: Serve, stream: type[Incre
     assert states[-1][field] <= f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}.000Z"
 
 
-@pytest.mark.parametrize(
-    "date", ["", "soon", "Fri, 31 Dec 9999 23:59:59 -0100", "Mon, 01 Jan 0001 00:00:00 +0100", "Thu, 01 Jan 1970 00:00:00"]
-)
-def test_an_invalid_date_header_is_ignored(serve: Serve, date: str) -> None:
-    api = serve(Feedback, feedback(1, 2))
+INVALID_DATES = [
+    "",
+    "soon",
+    "Fri, 31 Dec 9999 23:59:59 -0100",
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Mon, 01 Jan 0001 00:00:00 +0100",
+    "Thu, 01 Jan 1970 00:00:00",
+]
+
+
+@pytest.mark.parametrize("date", INVALID_DATES)
+@pytest.mark.parametrize("stream", [Feedback, Customers])
+def test_an_invalid_date_header_is_ignored(serve: Serve, stream: type[IncrementalStream], date: str) -> None:
+    api = serve(stream, [{**row, "updatedDate": row["createdDate"]} for row in feedback(1, 2)])
     with responses.RequestsMock() as mock:
 
         def dated(request: requests.PreparedRequest) -> Response:
             status, _, body = api(request)
             return status, {"Date": date}, body
 
-        mock.add_callback(responses.GET, f"{API}feedback", dated)
-        assert sync(build(Feedback))[0] == ["0", "1"]
+        mock.add_callback(responses.GET, API + stream().path(), dated)
+        ids, states = sync(build(stream))
+        assert ids == ["0", "1"]
+        sync(build(stream), states[-1])
+        assert states[-1].get(str(stream.cursor_field), "") <= f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}.999Z"

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from source_retently.streams.page_sizes import HEAVY_PAGE, page_for
 from source_retently.streams.pages import Page, Request
 from source_retently.streams.paging import Paginator
+from source_retently.streams.paging_moves import NOTHING_SAVED
 from unit_tests.changing_list import ChangingList, Outcome, read
 
 SIZE = 100
@@ -20,7 +22,7 @@ PAST_END = ["empty", 404, 400, "last", "first"]
 
 def judged(api: ChangingList, **how: Any) -> tuple[Outcome, set[int]]:
     """A reading, and the rows that it lacks although they were there all the time."""
-    before = {key for _, key in api.rows}
+    before = {key for _, key in api.rows if not (api.hidden and api.hidden(key))}
     outcome = read(api, how.pop("size", SIZE), **how)
     assert outcome.twice == 0
     return outcome, before - api.gone - set(outcome.emitted)
@@ -122,6 +124,15 @@ def everything(seed: int) -> tuple[ChangingList, dict[str, Any]]:
                 api.delete(api.random.choice([0, len(api.rows) - 1]))
 
         more["script"] = {chance.randrange(2, 12): delete_many}
+    if total in ("exact", "plus") and chance.random() < 0.1:  # without a total, nothing shows it
+        first, length, switched = chance.randrange(1, 1000), chance.randrange(1, 300), chance.randrange(2, 12)
+        smaller = chance.randrange(3, size)
+        more |= chance.choice(
+            [
+                {"hidden": lambda key: first <= key < first + length},
+                {"script": {switched: lambda api: setattr(api, "largest", smaller)}},
+            ]
+        )
     if more["shuffle"]:
         # Ties in changing order can be lost without a warning where the total is wrong or changes (docs/architecture.md).
         more |= {"total": "exact", "deleted": 0, "script": {}}
@@ -451,7 +462,7 @@ def test_the_paginator_changes_no_page() -> None:
 
 
 def test_rows_hidden_after_paging_are_not_missing() -> None:
-    api = ChangingList(0, 3000, hidden=50)
+    api = ChangingList(0, 3000, hidden=lambda key: key % 50 == 0)
     outcome, _ = judged(api, size=1000)
     assert outcome.end
     assert not outcome.end.may_lack_rows
@@ -531,3 +542,102 @@ def test_a_killed_reading_that_lacks_rows_restarts_without_a_total() -> None:
         outcome, lacking = judged(api, die_after=3, between=lambda api: setattr(api, "shuffle", False))
         assert outcome.end
         assert not lacking or outcome.end.may_lack_rows, seed
+
+
+@pytest.mark.parametrize("emptied_at", [2, 3, 4, 6])
+@pytest.mark.parametrize("prefetched", [1, 4])
+def test_a_list_that_becomes_empty_while_it_is_read_fails(emptied_at: int, prefetched: int) -> None:
+    api = ChangingList(0, 550, script={emptied_at: lambda api: api.rows.clear()})
+    outcome, _ = judged(api, prefetched=prefetched)
+    assert outcome.failure
+    assert api.requests < 40
+
+
+def test_a_list_that_is_empty_after_a_kill_fails_once_and_starts_anew() -> None:
+    api = ChangingList(0, 550)
+    outcome, _ = judged(api, die_after=3, between=lambda api: api.rows.clear())
+    assert outcome.failure
+    assert outcome.saved == NOTHING_SAVED
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("die_after", range(1, 7))
+@pytest.mark.parametrize("ties", [0, 40])
+def test_a_list_that_is_in_reverse_after_a_kill_starts_anew(newest_first: bool, die_after: int, ties: int) -> None:
+    def reverse(api: ChangingList) -> None:
+        api.newest_first = not newest_first
+
+    api = ChangingList(0, 550, newest_first=newest_first, ties=ties)
+    outcome, lacking = judged(api, die_after=die_after, between=reverse)
+    assert outcome.end
+    assert not lacking
+
+
+@settings(max_examples=300)
+@given(
+    count=st.sampled_from([120, 550, 1500]),
+    changed_at=st.integers(2, 9),
+    largest=st.integers(3, SIZE - 1),
+    lasts=st.sampled_from([1, 2, 99]),
+    echoes=st.booleans(),
+    prefetched=st.sampled_from([1, 4]),
+)
+@example(count=550, changed_at=2, largest=10, lasts=99, echoes=True, prefetched=1)
+@example(count=550, changed_at=3, largest=10, lasts=1, echoes=True, prefetched=1)
+def test_a_largest_page_that_changes_while_reading_hides_no_row(
+    count: int, changed_at: int, largest: int, lasts: int, echoes: bool, prefetched: int
+) -> None:
+    def change(to: int) -> Callable[[ChangingList], None]:
+        return lambda api: setattr(api, "largest", to)
+
+    script = {changed_at: change(largest), changed_at + lasts: change(1000)}
+    api = ChangingList(0, count, echoes=echoes, script=script)
+    outcome, lacking = judged(api, prefetched=prefetched)
+    assert not lacking or not outcome.is_silent, outcome
+
+
+@settings(max_examples=300)
+@given(
+    count=st.sampled_from([120, 550, 1500]),
+    first=st.integers(1, 1500),
+    length=st.integers(1, 700),
+    past_end=st.sampled_from(PAST_END),
+)
+@example(count=450, first=1, length=50, past_end="empty")
+@example(count=450, first=140, length=70, past_end="empty")
+@example(count=300, first=1, length=99, past_end="empty")
+@example(count=500, first=100, length=200, past_end="empty")
+@example(count=500, first=400, length=99, past_end="empty")
+def test_a_stretch_of_rows_that_is_hidden_after_paging_hides_no_other(
+    count: int, first: int, length: int, past_end: Any
+) -> None:
+    api = ChangingList(0, count, hidden=lambda key: first <= key < first + length, past_end=past_end)
+    outcome = read(api, SIZE)
+    visible = {key for _, key in api.rows if not first <= key < first + length}
+    assert set(outcome.emitted) == visible or not outcome.is_silent
+    # A page that is empty for good, with others behind it, fails the stream.
+    assert set(outcome.emitted) == visible or outcome.failure, outcome
+
+
+@pytest.mark.parametrize("largest", range(3, 8))
+def test_a_search_for_the_saved_position_in_small_pages_ends(largest: int) -> None:
+    for die_after in range(8, 40):
+        api = ChangingList(0, 130, largest=largest)
+        api.rows = [(1050.0 if 50 <= i < 80 else date, key) for i, (date, key) in enumerate(api.rows)]
+        outcome, lacking = judged(api, die_after=die_after)
+        assert outcome.end
+        assert not lacking
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 50, 101])
+def test_a_limit_that_is_always_returned_as_the_number_of_rows_is_ignored(count: int) -> None:
+    class Counts(ChangingList):
+        def _page(self, request: Request) -> Page:
+            page = super()._page(request)
+            return replace(page, limit=len(page.keys))
+
+    api = Counts(0, count)
+    outcome, lacking = judged(api)
+    assert outcome.is_silent, outcome
+    assert not lacking
+    assert api.requests <= 3

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from source_retently.streams.endpoints import (
     TrendGroups,
     Trends,
 )
-from unit_tests.conftest import API, KEY, ListEndpoint, records_of, sync
+from unit_tests.conftest import API, KEY, ListEndpoint, Response, records_of, sync
 
 AUTH = ApiKeyAuthenticator(KEY)
 
@@ -211,9 +212,15 @@ def test_inserts_and_deletes_while_reading_lose_and_double_no_row(
     "numbers", [{"total": -1}, {"pages": -3}, {"total": True}, {"total": "3"}, {"pages": None}, {"total": 2.5}]
 )
 def test_invalid_totals_are_ignored(api: responses.RequestsMock, numbers: dict[str, Any]) -> None:
-    for ids in (["1", "2"], ["3"], []):
-        api.get(f"{API}companies", json={"data": {"companies": [{"id": name} for name in ids], **numbers}})
-    assert [record["id"] for record in records_of(Companies(AUTH))] == ["1", "2", "3"]
+    endpoint = ListEndpoint("companies", rows(250), limit=100, numbers=False)
+
+    def with_numbers(request: requests.PreparedRequest) -> Response:
+        status, headers, body = endpoint(request)
+        response = json.loads(body)
+        return status, headers, json.dumps({**response, "data": {**response["data"], **numbers}})
+
+    api.add_callback(responses.GET, f"{API}companies", with_numbers)
+    assert [record["id"] for record in records_of(Companies(AUTH))] == [row["id"] for row in endpoint.rows]
 
 
 def test_a_list_ends_by_its_top_level_total_or_by_a_page_without_new_rows(
@@ -283,7 +290,8 @@ def test_a_finished_full_refresh_state_starts_again() -> None:
 def test_a_response_from_elsewhere_can_be_parsed() -> None:
     response = requests.Response()
     response.status_code = 200
-    response._content = b'{"data": {"companies": [{"id": "1"}], "page": 1, "pages": 3, "limit": 1, "total": 3}}'
+    data = {"companies": rows(5), "page": 1, "pages": 3, "limit": 5, "total": 15}
+    response._content = json.dumps({"data": data}).encode()
     stream = Companies(AUTH)
-    assert list(stream.parse_response(response)) == [{"id": "1"}]
+    assert len(list(stream.parse_response(response))) == 5
     assert stream.next_page_token(response)

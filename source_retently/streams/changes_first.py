@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from source_retently.streams.page_sizes import PageSizes
 from source_retently.streams.pages import End, Page, Request, Row, Step
-from source_retently.streams.paging import NOTHING_SAVED
+from source_retently.streams.paging_moves import NOTHING_SAVED
 
 LEAST_DATES = 10
 """How many dates of a first page must differ: fewer may be in order by chance."""

@@ -188,7 +188,8 @@ class IncrementalStream(PagedStream, ABC):
 
     def end_reading(self, end: End) -> None:
         """Moves the cursor, over rows that were emitted."""
-        date = self._reading.newest if self.filters_by_date else self._reading.started
+        # A whole list without rows shows no changes either: where it comes back, those that it had meanwhile are still to come.
+        date = self._reading.newest if self.filters_by_date or not end.seen else self._reading.started
         repeated = self.most_readings > 1
         self._set_cursor(self._cursor.after_end(date, end, self._reading, since=self._start, repeated=repeated))
         if self._has_state and not self._state:

@@ -60,7 +60,7 @@ class PageSizes:
         """Whether that is being tried with the page asked for."""
         self.ignores_limit = False
         """Whether the API gave more rows than asked for."""
-        self._most_rows = 0
+        self._most_rows, self._size = 0, size
 
     def request_at(self, position: int) -> Request:
         """The page with the first row behind a position."""
@@ -81,6 +81,10 @@ class PageSizes:
         """Takes a number of rows for the largest page that the API gives."""
         self.largest = self.clamp = rows
 
+    def fix(self) -> None:
+        """Takes pages of one size from now on, which don't overlap."""
+        self.is_fixed, self.largest = True, self._size
+
     def end_trial(self, *, is_successful: bool) -> None:
         """Notes whether the API took a page of the largest size, where that was tried."""
         self.is_fixed |= self.is_trial and is_successful
@@ -89,7 +93,8 @@ class PageSizes:
     def effective_limit(self, page: Page, asked: int) -> int:
         """Rows a page as the API counts them: fewer than asked for where its response and its rows agree on it, or more."""
         count = len(page.keys)
-        is_clamp = page.limit is not None and 0 < page.limit == count < asked and count >= self._most_rows
+        is_clamp = page.limit is not None and page.limit == count < asked and page.total != count
+        is_clamp = is_clamp and count >= max(self._most_rows, LEAST_OVERLAPPING)
         self._most_rows = max(self._most_rows, count)
         if is_clamp:
             self.clamp_to(min(self.largest, count))

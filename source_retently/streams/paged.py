@@ -16,7 +16,8 @@ from source_retently.streams.envelope import paging_number, stable_hash
 from source_retently.streams.full_refresh import SYNC_ID
 from source_retently.streams.page_sizes import LARGEST_PAGE
 from source_retently.streams.pages import GENERATED_KEY_PREFIX, End, Page, PageReader, Request, Step
-from source_retently.streams.paging import MOST_READINGS, Paginator
+from source_retently.streams.paging import Paginator
+from source_retently.streams.paging_moves import MOST_READINGS
 from source_retently.streams.prefetch import Prefetch
 from source_retently.streams.progress import Progress
 

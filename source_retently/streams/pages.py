@@ -110,7 +110,12 @@ def dates_of(page: Page, date_field: str) -> list[str]:
     return [str((row or {}).get(date_field) or "") for row in page.rows]
 
 
+def is_falling(page: Page, date_field: str) -> bool | None:
+    """Whether the newest row comes first; None where all rows are of one date, or have none."""
+    dates = [date for date in dates_of(page, date_field) if date]
+    return None if not dates or dates[0] == dates[-1] else dates[0] > dates[-1]
+
+
 def is_newest_first(page: Page, date_field: str) -> bool:
     """Whether the API ignores the sort, so that new rows are inserted at the front."""
-    dates = [date for date in dates_of(page, date_field) if date]
-    return bool(dates) and dates[0] > dates[-1]
+    return is_falling(page, date_field) is True

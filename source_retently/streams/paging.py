@@ -6,93 +6,29 @@ Rows come and go while they are read. Nothing here knows HTTP or the CDK. The ru
    because the limit is ours to choose: page 3 of 998 begins at row 1,996. A known first row proves, in a list of stable order,
    that no row moved onto an earlier page. After an unknown one the paginator goes back, by doubling distances, to a known one.
    The first page is asked for again where the second does not begin with the very row that the first had there.
-2. The list ends with a page shorter than asked whose last position equals its own total, or that begins with a known row and
-   has no unseen one. An empty page, or a full one without an unseen row, is asked for again, and then the stream fails.
+2. The list ends with a page shorter than asked whose last position equals its own total, or that has the row read last and no
+   unseen one. An empty page, or another one without an unseen row, is asked for again; then the API gives smaller pages now, or
+   the stream fails. So it does where a list that had rows has none any more.
 3. Where a known row comes behind an unknown one, the order itself changes (ties broken differently each time). The list is read
    again as long as that brings unseen rows; after that, only a total that never moved and equals the rows seen is proof.
-4. Totals decide nothing else. One that differs from the position of the last row is reported, and otherwise ignored.
+4. Totals decide nothing else. One that counts more rows than were read makes the paginator look at the page with the last of
+   them. Where that has none, the total is reported, and otherwise ignored. Where it has some, the API leaves rows out of its
+   pages: then each page is read from where it should begin, without overlap and without proof.
 5. A resumed reading looks for the last rows of the page taken last, going back, and goes on from the first of the same date.
+   Where the list is sorted the other way now, it starts anew.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from source_retently.streams.page_sizes import LEAST_OVERLAPPING, SAFE_PAGE
+from source_retently.streams.pages import Page, Request, Step
+from source_retently.streams.paging_moves import NOTHING_SAVED, PagingMoves
 
-from source_retently.streams.page_sizes import LARGEST_PAGE, LEAST_OVERLAPPING, SAFE_PAGE, SMALLEST_PAGE, PageSizes
-from source_retently.streams.pages import End, Page, Request, Row, Step
-from source_retently.streams.saved_position import SavedPosition
-from source_retently.streams.seen_keys import SeenKeys
-from source_retently.streams.totals import Totals
-
-REMEMBERED_KEYS = 20
-"""Keys of the last page that a state contains."""
-MOST_READINGS = 8
-"""How often a list whose order changes is read at the most."""
 MOST_STALE_PAGES = 3
-"""How often a full page without an unseen row is asked for again."""
+"""How often a page without an unseen row is asked for again."""
 MOST_STEPS_BACK = 8  # from one position
-NOTHING_SAVED: Mapping[str, Any] = {"keys": [], "position": 0}
 
 
-class Paginator:
+class Paginator(PagingMoves):
     """Reads a list: ask for `request`, give the response to `take`, emit the rows of its step, until the step has an end."""
-
-    def __init__(
-        self,
-        size: int = LARGEST_PAGE,
-        saved: Mapping[str, Any] | None = None,
-        *,
-        date_field: str = "",
-        most_readings: int = MOST_READINGS,
-    ) -> None:
-        """
-        :param size: rows of the largest page to ask for
-        :param saved: `saved` of an unfinished reading; anything else starts at page 1
-        :param date_field: the field of a row by which the list is sorted, or one close to it
-        :param most_readings: how often a list whose order changes is read, at the most
-        """
-        self._sizes = PageSizes(size, saved)
-        self._date_field, self._most_readings = date_field, most_readings
-        self._resumed = SavedPosition(saved, date_field)
-        self.position = self._resumed.position
-        """Rows of the list up to the page taken last."""
-        self.saved: Mapping[str, Any] = saved if saved and self._resumed else NOTHING_SAVED
-        """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
-        self._seen, self._totals = SeenKeys(), Totals()
-        self._steps_back: dict[int, int] = {}
-        self._is_catching_up = self._has_come_short = self._foresees = False
-        self._known_page: tuple[Any, ...] = ()
-        self._back = self._pages = self._stale_pages = self._empty_first_pages = 0
-        self._first_of_list: int | None = None
-        self._first_page: list[int] = []  # until the second one is there
-        self._overlaps, self._was_short, self._has_hidden_rows = True, False, False
-        self._readings, self._unseen_in_reading, self._requests, self._last_unseen = 1, 0, 0, 0
-        self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
-        self.request = self._sizes.request_at(self.position)
-        """What to ask for next."""
-
-    @property
-    def size(self) -> int:
-        """Rows of the largest page."""
-        return self._sizes.largest
-
-    def can_take(self, status: int) -> bool:
-        """Whether a response with this status is about the page, and not about the stream."""
-        if status == 504:
-            return self.request.limit > SMALLEST_PAGE
-        is_too_large = status == 400 and self.size > SAFE_PAGE and self._pages == 0
-        return status in (400, 404) and (self.request.number > 1 or is_too_large)
-
-    def foreseen(self, total: int | None) -> Iterator[Request]:
-        """The next requests, if every page comes full; nothing after a page that came short. `total` is the last one."""
-        request, early, self._early = self.request, self._early, set()
-        while self._foresees and total is not None:
-            if request != self.request or request in early:
-                self._early.add(request)
-            yield request
-            position = request.begin + request.limit
-            if position >= total:
-                return
-            request = self._sizes.request_at(position)
 
     def take(self, page: Page) -> Step:
         """Moves on by one response."""
@@ -111,8 +47,14 @@ class Paginator:
         begin = (self.request.number - 1) * limit
         self._totals.note(page)
         keys = [hash(key) for key in page.keys]
+        if self._is_by_span:
+            return self._take_by_span(page, keys, begin, limit)
+        if self.request is self._look:
+            return self._take_look(keys)
         if self.request.number == 1 and not keys:
             step = self._check_empty_list(page)
+        elif self._empty_first_pages == 2:
+            step = self._check_second_page(keys)
         elif self._resumed:
             step = self._look_for_saved_position(page, keys, begin, limit)
         elif self.request.number == 1:
@@ -126,8 +68,6 @@ class Paginator:
     def _check_first_row(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
         """What to do where a page does not begin with a known row; None when it does, and is to be taken."""
         sizes = self._sizes
-        if self._empty_first_pages == 2:
-            return Step(failure="the first page has no rows, although the second has some") if keys else self._finish()
         if page.status == 400 and not sizes.is_fixed and not sizes.is_trial and self.request.limit != sizes.largest:
             sizes.is_trial = True
             return self._ask("the API refuses a page, trying one of the largest size")
@@ -174,8 +114,15 @@ class Paginator:
         self._empty_first_pages += 1
         if self._empty_first_pages == 1:
             return Step(event="the API gave a first page without rows, asking again")
-        self.request = Request(2, self.size)
+        self.request, self.saved = Request(2, self.size), NOTHING_SAVED  # an empty list is not gone on with
         return Step(event="the API gave a first page without rows again, asking for the second")
+
+    def _check_second_page(self, keys: list[int]) -> Step:
+        """What an empty first page means, after the second one was asked for."""
+        if keys:
+            return Step(failure="the first page has no rows, although the second has some")
+        had_rows = self._seen or self._resumed or self._has_come_short
+        return Step(failure="the list has no rows any more, although it had some") if had_rows else self._look_behind()
 
     def _accept(self, page: Page, keys: list[int], begin: int, limit: int) -> Step:
         """Takes a page that is in its place: emits what is unseen, and decides whether the list ends here."""
@@ -201,11 +148,10 @@ class Paginator:
             return self._ask(rows=rows)
         # A list that goes on behind a page that came short hides rows: it removes them after paging.
         self._has_hidden_rows, self._was_short = self._has_hidden_rows or (self._was_short and bool(unseen)), is_short
-        if not (unseen or is_short or self._is_catching_up or is_first) and self._readings == 1:
-            self._stale_pages += 1
-            if self._stale_pages > MOST_STALE_PAGES:
-                return Step(failure="different page numbers bring the same rows")
-            return Step(event="the API gave a page without an unseen row, asking again")
+        is_end = is_short and (page.total == begin + len(keys) or self._last_key in keys or not keys)
+        is_expected = is_end or (not is_short and (self._is_catching_up or is_first)) or self._last_key is None
+        if not (unseen or is_expected or self._readings > 1) and (stale := self._stale(len(keys), is_short=is_short)):
+            return stale
         self._stale_pages = 0
         self._sizes.limit_bytes(page)
         self._first_page = keys if self._pages == 1 and is_first else []
@@ -213,9 +159,44 @@ class Paginator:
         is_later = not is_first or not keys or self._readings == 1 < self._pages
         is_nothing_new = is_later and not (unseen or was_back)
         if is_short and (page.total == self.position or is_nothing_new):
-            return self._finish(rows)
+            self._last_count = len(keys)
+            return self._look_behind(rows)
         self._foresees = not is_short
         return self._ask(rows=rows)
+
+    def _take_look(self, keys: list[int]) -> Step:
+        """Goes on where there are rows behind what seemed to be the end."""
+        self._look = None
+        if self._seen.has_all(keys):
+            return self._finish()
+        self._looks += 1
+        if self._looks == 1:
+            return self._ask("the API gave a page that comes short of its rows, asking again")
+        if self._looks == 2 and LEAST_OVERLAPPING <= self._last_count < self.size:
+            self._sizes.clamp_to(self._last_count)
+            return self._ask(f"the API gives no more than {self._last_count} rows at once now")
+        self._is_by_span, self._overlaps = True, False
+        self._sizes.fix()
+        self.position, self.saved = 0, NOTHING_SAVED
+        return self._ask("the API leaves rows out of its pages, reading each page from where it should begin")
+
+    def _take_by_span(self, page: Page, keys: list[int], begin: int, limit: int) -> Step:
+        """Takes a page that may lack rows, so that the next one begins where this one should end."""
+        unseen = self._unseen(page, keys, begin, is_behind=True)
+        self.position = begin + limit
+        rows = [row for row in unseen.values() if row is not None]
+        is_end = page.status != 200 or self.position >= (self._totals.last or 0)
+        return self._finish(rows) if is_end else self._ask(rows=rows)
+
+    def _stale(self, count: int, *, is_short: bool) -> Step | None:
+        """What to do with a page that has no unseen row, and is not the end; None where it is the end for all that is known."""
+        self._stale_pages += 1
+        if self._stale_pages > MOST_STALE_PAGES:
+            return None if is_short else Step(failure="different page numbers bring the same rows")
+        if is_short and self._stale_pages == 2 and LEAST_OVERLAPPING <= count < self.size and not self._seen.order_changed:
+            self._sizes.clamp_to(count)
+            return self._ask(f"the API gives no more than {count} rows at once now")
+        return Step(event="the API gave a page without an unseen row, asking again")
 
     def _step_back(self, keys: list[int], begin: int, limit: int) -> Step:
         tries = self._steps_back[self.position] = self._steps_back.get(self.position, 0) + 1
@@ -229,17 +210,11 @@ class Paginator:
         self._sizes.overlap = max(1, 2 * self._sizes.overlap)
         return self._go_back(begin, limit, "rows were deleted while reading")
 
-    def _go_back(self, begin: int, limit: int, why: str) -> Step:
-        self._back += 1
-        self.position = max(0, begin - (2 ** (self._back - 1) - 1) * limit)
-        self.request = self._sizes.request_at(self.position)
-        return Step(event=f"{why}, going back to row {self.request.begin + 1:,}")
-
     def _look_for_saved_position(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
         """Finds the row at which an earlier run stopped; None when the page is to be taken."""
         is_past_end = self.request.number > 1 and page.total is not None and begin >= page.total
         first = found = -1 if is_past_end else self._resumed.last_index(page)
-        if found >= 0 and begin + found >= self._resumed.position:
+        if found >= 0 and (begin + found >= self._resumed.position or self._resumed.is_reversed(page)):
             # Rows were inserted before, or the page taken last was not the one asked for: rows before it may be unread.
             self._resumed.clear()
             self.position = 0
@@ -258,42 +233,3 @@ class Paginator:
         self._is_catching_up = 0 < first == len(keys)  # a page that was read whole
         self._back, self.position = 0, begin + max(first, 0)
         return None
-
-    def _finish(self, rows: Sequence[Row] = ()) -> Step:
-        """The list has been read to its end, or is read again because its order changes."""
-        seen = self._seen
-        changes, seen.order_changes_now = seen.order_changes_now, False
-        is_fruitful = self._readings == 1 or self._unseen_in_reading > 0
-        if changes and is_fruitful and self._readings < self._most_readings:
-            self._readings += 1
-            self._unseen_in_reading = self.position = seen.uncounted = 0
-            self._steps_back.clear()
-            return self._ask("the API changed the order of rows while they were read, reading the list again", rows)
-        is_proved = self._totals.is_proof(len(seen))
-        position = min(self.position, seen.rows) if self._has_hidden_rows else self.position
-        may_lack_rows = seen.rows < position or (seen.order_changed and not is_proved)
-        return Step(rows, End(position, seen.rows, self._totals.last, seen.order_changed, may_lack_rows, self._overlaps))
-
-    def _ask(self, event: str = "", rows: Sequence[Row] = ()) -> Step:
-        self.request = self._sizes.request_at(self.position)
-        return Step(rows, event=event)
-
-    def _unseen(self, page: Page, keys: list[int], begin: int, *, is_behind: bool) -> dict[int, Row | None]:
-        is_in_order = self._readings == 1 and not (is_behind or self._is_catching_up)
-        first_expected = self.position - begin if is_in_order else None
-        growth = self._totals.growth if self._pages else 0
-        unseen = self._seen.take(page, keys, first_expected=first_expected, growth=growth, date_field=self._date_field)
-        if unseen:
-            self._last_unseen = self._requests
-            self._unseen_in_reading += len(unseen)
-        return unseen
-
-    def _move_to(self, page: Page, position: int) -> None:
-        self.position = position
-        # Fewer rows than positions: some may be missing, so a later run has to start at page 1.
-        is_doubtful = self._seen.order_changed or self._seen.rows < position
-        extra = {"size": self._sizes.clamp, "order_changes": is_doubtful}
-        # Nor can it go on behind a first page that the second has not proved yet.
-        keys = [] if self._first_page else list(page.keys[-REMEMBERED_KEYS:])
-        where = {"position": position, "keys": keys} if keys else NOTHING_SAVED
-        self.saved = {**where, **{name: value for name, value in extra.items() if value}}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from source_retently.streams.pages import Page, dates_of, is_newest_first
+from source_retently.streams.pages import Page, dates_of, is_falling, is_newest_first
 
 
 class SavedPosition:
@@ -15,7 +15,7 @@ class SavedPosition:
         anchors = frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()
         is_usable = anchors and type(position) is int and position > 0 and not saved.get("order_changes")
         self._keys = anchors if is_usable else frozenset()
-        self._date_field = date_field
+        self._date_field, self._was_newest_first = date_field, saved.get("newest_first") is True
         self.position = int(position) if is_usable and position else 0
         """Rows that were read."""
         self.date = ""
@@ -31,6 +31,12 @@ class SavedPosition:
     def last_index(self, page: Page) -> int:
         """Index of the last row of a page that was read; -1 where there is none."""
         return max((i for i, key in enumerate(page.keys) if key in self._keys), default=-1)
+
+    def is_reversed(self, page: Page) -> bool:
+        """Whether the list is sorted the other way now, so that the rows before the saved ones are those behind them."""
+        return (
+            is_falling(page, self._date_field) is not None and is_newest_first(page, self._date_field) != self._was_newest_first
+        )
 
     def first_unread(self, page: Page, found: int) -> int:
         """Index of the first row to read.

@@ -1,0 +1,138 @@
+"""`PagingMoves`: what the reading of a list knows, and where it can go next; `Paginator` decides which way."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from source_retently.streams.page_sizes import LARGEST_PAGE, SAFE_PAGE, SMALLEST_PAGE, PageSizes
+from source_retently.streams.pages import End, Page, Request, Row, Step, is_falling
+from source_retently.streams.saved_position import SavedPosition
+from source_retently.streams.seen_keys import SeenKeys
+from source_retently.streams.totals import Totals
+
+REMEMBERED_KEYS = 20
+"""Keys of the last page that a state contains."""
+MOST_READINGS = 8
+"""How often a list whose order changes is read at the most."""
+NOTHING_SAVED: Mapping[str, Any] = {"keys": [], "position": 0}
+
+
+class PagingMoves:
+    """The state of one reading, and its moves."""
+
+    def __init__(
+        self,
+        size: int = LARGEST_PAGE,
+        saved: Mapping[str, Any] | None = None,
+        *,
+        date_field: str = "",
+        most_readings: int = MOST_READINGS,
+    ) -> None:
+        """
+        :param size: rows of the largest page to ask for
+        :param saved: `saved` of an unfinished reading; anything else starts at page 1
+        :param date_field: the field of a row by which the list is sorted, or one close to it
+        :param most_readings: how often a list whose order changes is read, at the most
+        """
+        self._sizes = PageSizes(size, saved)
+        self._date_field, self._most_readings = date_field, most_readings
+        self._resumed = SavedPosition(saved, date_field)
+        self.position = self._resumed.position
+        """Rows of the list up to the page taken last."""
+        self.saved: Mapping[str, Any] = saved if saved and self._resumed else NOTHING_SAVED
+        """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
+        self._seen, self._totals = SeenKeys(), Totals()
+        self._steps_back: dict[int, int] = {}
+        self._is_catching_up = self._has_come_short = self._foresees = False
+        self._known_page: tuple[Any, ...] = ()
+        self._back = self._pages = self._stale_pages = self._empty_first_pages = 0
+        self._first_of_list: int | None = None
+        self._last_key: int | None = None  # of the page taken last
+        self._look: Request | None = None
+        self._looks, self._last_count, self._is_by_span = 0, 0, False
+        self._first_page: list[int] = []  # until the second one is there
+        self._overlaps, self._was_short, self._has_hidden_rows = True, False, False
+        self._readings, self._unseen_in_reading, self._requests, self._last_unseen = 1, 0, 0, 0
+        self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
+        self.request = self._sizes.request_at(self.position)
+        """What to ask for next."""
+
+    @property
+    def size(self) -> int:
+        """Rows of the largest page."""
+        return self._sizes.largest
+
+    def can_take(self, status: int) -> bool:
+        """Whether a response with this status is about the page, and not about the stream."""
+        if status == 504:
+            return self.request.limit > SMALLEST_PAGE
+        is_too_large = status == 400 and self.size > SAFE_PAGE and self._pages == 0
+        return status in (400, 404) and (self.request.number > 1 or is_too_large)
+
+    def foreseen(self, total: int | None) -> Iterator[Request]:
+        """The next requests, if every page comes full; nothing after a page that came short. `total` is the last one."""
+        request, early, self._early = self.request, self._early, set()
+        while self._foresees and total is not None:
+            if request != self.request or request in early:
+                self._early.add(request)
+            yield request
+            position = request.begin + request.limit
+            if position >= total:
+                return
+            request = self._sizes.request_at(position)
+
+    def _ask(self, event: str = "", rows: Sequence[Row] = ()) -> Step:
+        self.request = self._sizes.request_at(self.position)
+        return Step(rows, event=event)
+
+    def _unseen(self, page: Page, keys: list[int], begin: int, *, is_behind: bool) -> dict[int, Row | None]:
+        is_in_order = self._readings == 1 and not (is_behind or self._is_catching_up)
+        first_expected = self.position - begin if is_in_order else None
+        growth = self._totals.growth if self._pages else 0
+        unseen = self._seen.take(page, keys, first_expected=first_expected, growth=growth, date_field=self._date_field)
+        if unseen:
+            self._last_unseen = self._requests
+            self._unseen_in_reading += len(unseen)
+        return unseen
+
+    def _move_to(self, page: Page, position: int) -> None:
+        self.position = position
+        self._last_key = hash(page.keys[-1]) if page.keys else self._last_key
+        # Fewer rows than positions: some may be missing, so a later run has to start at page 1.
+        is_doubtful = self._seen.order_changed or self._seen.rows < position
+        is_newest_first = is_falling(page, self._date_field) is True
+        extra = {"size": self._sizes.clamp, "order_changes": is_doubtful, "newest_first": is_newest_first}
+        # Nor can it go on behind a first page that the second has not proved yet.
+        keys = [] if self._first_page else list(page.keys[-REMEMBERED_KEYS:])
+        where = {"position": position, "keys": keys} if keys else NOTHING_SAVED
+        self.saved = {**where, **{name: value for name, value in extra.items() if value}}
+
+    def _go_back(self, begin: int, limit: int, why: str) -> Step:
+        before = self.request
+        while self.request == before and before.number > 1:  # pages of a few rows may not overlap
+            self._back += 1
+            self.position = max(0, begin - (2 ** (self._back - 1) - 1) * limit)
+            self.request = self._sizes.request_at(self.position)
+        return Step(event=f"{why}, going back to row {self.request.begin + 1:,}")
+
+    def _look_behind(self, rows: Sequence[Row] = ()) -> Step:
+        """The list seems to end; where its total counts more rows than were read, the page with the last one is asked for."""
+        total, is_in_order = self._totals.last or 0, self._readings == 1 and not self._seen.order_changed
+        if not is_in_order or total <= min(self.position, self._seen.rows):
+            return self._finish(rows)
+        self._look = self.request = Request((total - 1) // self.size + 1, self.size)
+        return Step(rows)
+
+    def _finish(self, rows: Sequence[Row] = ()) -> Step:
+        """The list has been read to its end, or is read again because its order changes."""
+        seen = self._seen
+        changes, seen.order_changes_now = seen.order_changes_now, False
+        is_fruitful = self._readings == 1 or self._unseen_in_reading > 0
+        if changes and is_fruitful and not self._is_by_span and self._readings < self._most_readings:
+            self._readings += 1
+            self._unseen_in_reading = self.position = seen.uncounted = 0
+            self._steps_back.clear()
+            return self._ask("the API changed the order of rows while they were read, reading the list again", rows)
+        is_proved = self._totals.is_proof(len(seen))
+        position = min(self.position, seen.rows) if self._has_hidden_rows else self.position
+        may_lack_rows = seen.rows < position or (seen.order_changed and not is_proved) or self._is_by_span
+        return Step(rows, End(position, seen.rows, self._totals.last, seen.order_changed, may_lack_rows, self._overlaps))
