@@ -152,7 +152,7 @@ class PagedStream(RetentlyStream, ABC):
             self._outcome.may_lack_rows.add(self.name)
             self.logger.warning(
                 f"{self.name}: {end.seen:,} of {end.position:,} records were read, because the API "
-                f"{'changed the order of rows' if end.order_changed else 'moved rows'} while they were read; "
+                f"{'changed the order of rows' if end.order_changed else 'moved rows or left some out'} while they were read; "
                 "later syncs will look for the others."
             )
         elif end.total_is_wrong:
