@@ -164,7 +164,7 @@ TOKEN_TABLE = [
 @pytest.mark.parametrize(("fault", "failure_type", "part"), TOKEN_TABLE, ids=[fault for fault, *_ in TOKEN_TABLE])
 def test_the_token_endpoint(forked: Connector, own: SandboxProcess, fault: str, failure_type: str, part: str) -> None:
     order(own, fault, path="oauth/token")
-    config = {"credentials": CLIENT}
+    config = {"credentials": CLIENT, "requests_per_minute": 10_000}  # the many tries must not wait for the rate budget
     run = forked("read", own, config=config, catalog=catalog_of("campaigns"), timeouts=SHORT, waits=False, options=("--debug",))
     assert_failed(run, failure_type, part)
     assert forked("check", own, config=config, timeouts=SHORT).error_message == run.errors[0]["message"]
