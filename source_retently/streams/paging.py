@@ -171,7 +171,7 @@ class Paginator(PagingMoves):
             return self._finish()
         self._looks += 1
         if self._looks == 1:
-            return self._ask("the API gave a page that comes short of its rows, asking again")
+            return self._ask("rows lie behind what looked like the end of the list, asking again")
         if self._looks == 2 and LEAST_OVERLAPPING <= self._last_count < self.size:
             self._sizes.clamp_to(self._last_count)
             return self._ask(f"the API gives no more than {self._last_count} rows at once now")
