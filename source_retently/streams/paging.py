@@ -172,9 +172,8 @@ class Paginator(PagingMoves):
         self._looks += 1
         if self._looks == 1:
             return self._ask("rows lie behind what looked like the end of the list, asking again")
-        if self._looks == 2 and LEAST_OVERLAPPING <= self._last_count < self.size:
-            self._sizes.clamp_to(self._last_count)
-            return self._ask(f"the API gives no more than {self._last_count} rows at once now")
+        if self._looks == 2 and self._is_smaller_page(self._last_count):
+            return self._ask_for_smaller(self._last_count)
         self._is_by_span, self._overlaps = True, False
         self._sizes.fix()
         self.position, self.saved = 0, NOTHING_SAVED
@@ -193,10 +192,17 @@ class Paginator(PagingMoves):
         self._stale_pages += 1
         if self._stale_pages > MOST_STALE_PAGES:
             return None if is_short else Step(failure="different page numbers bring the same rows")
-        if is_short and self._stale_pages == 2 and LEAST_OVERLAPPING <= count < self.size and not self._seen.order_changed:
-            self._sizes.clamp_to(count)
-            return self._ask(f"the API gives no more than {count} rows at once now")
+        if is_short and self._stale_pages == 2 and self._is_smaller_page(count) and not self._seen.order_changed:
+            return self._ask_for_smaller(count)
         return Step(event="the API gave a page without an unseen row, asking again")
+
+    def _is_smaller_page(self, count: int) -> bool:
+        """Whether the rows of a short page may be the largest page now."""
+        return LEAST_OVERLAPPING <= count < self.size
+
+    def _ask_for_smaller(self, count: int) -> Step:
+        self._sizes.clamp_to(count)
+        return self._ask(f"the API gives no more than {count} rows at once now")
 
     def _step_back(self, keys: list[int], begin: int, limit: int) -> Step:
         tries = self._steps_back[self.position] = self._steps_back.get(self.position, 0) + 1

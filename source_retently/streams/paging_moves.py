@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from source_retently.streams.page_sizes import LARGEST_PAGE, SAFE_PAGE, SMALLEST_PAGE, PageSizes
-from source_retently.streams.pages import End, Page, Request, Row, Step, is_falling
+from source_retently.streams.pages import End, Page, Request, Row, Step, is_newest_first
 from source_retently.streams.saved_position import SavedPosition
 from source_retently.streams.seen_keys import SeenKeys
 from source_retently.streams.totals import Totals
@@ -99,8 +99,8 @@ class PagingMoves:
         self._last_key = hash(page.keys[-1]) if page.keys else self._last_key
         # Fewer rows than positions: some may be missing, so a later run has to start at page 1.
         is_doubtful = self._seen.order_changed or self._seen.rows < position
-        is_newest_first = is_falling(page, self._date_field) is True
-        extra = {"size": self._sizes.clamp, "order_changes": is_doubtful, "newest_first": is_newest_first}
+        newest_first = is_newest_first(page, self._date_field)
+        extra = {"size": self._sizes.clamp, "order_changes": is_doubtful, "newest_first": newest_first}
         # Nor can it go on behind a first page that the second has not proved yet.
         keys = [] if self._first_page else list(page.keys[-REMEMBERED_KEYS:])
         where = {"position": position, "keys": keys} if keys else NOTHING_SAVED

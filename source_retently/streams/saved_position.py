@@ -34,9 +34,7 @@ class SavedPosition:
 
     def is_reversed(self, page: Page) -> bool:
         """Whether the list is sorted the other way now, so that the rows before the saved ones are those behind them."""
-        return (
-            is_falling(page, self._date_field) is not None and is_newest_first(page, self._date_field) != self._was_newest_first
-        )
+        return is_falling(page, self._date_field) is (not self._was_newest_first)
 
     def first_unread(self, page: Page, found: int) -> int:
         """Index of the first row to read.
