@@ -1,4 +1,4 @@
-"""The start-up without the CDK's declarative framework: a CDK in range that needs it fails here first."""
+"""The start-up without what the connector does not use: a CDK in range that needs it fails here first."""
 
 import subprocess
 import sys
@@ -15,6 +15,17 @@ def python(code: str) -> str:
 def test_the_connector_needs_nothing_of_the_declarative_framework() -> None:
     loaded = "print(any(name.startswith('airbyte_cdk.sources.declarative') for name in sys.modules), len(sys.modules) < 1100)"
     assert python(PRELUDE + loaded) == "False True"
+
+
+def test_no_source_is_read_for_docstrings_that_nobody_sees() -> None:
+    code = "source_retently.entrypoint.launch(['spec']); import linecache; "
+    read = "print([name for name in linecache.cache if name.endswith('.py')], file=sys.__stdout__)"
+    assert python(PRELUDE + code + read).splitlines()[-1] == "[]"
+
+
+def test_the_cache_of_the_cdk_is_not_loaded_before_it_is_asked_for() -> None:
+    code = "print('requests_cache.backends' in sys.modules); import requests_cache; print(requests_cache.SQLiteCache.__name__)"
+    assert python(PRELUDE + code).split() == ["False", "SQLiteCache"]
 
 
 def test_what_others_expect_of_the_cdk_is_there() -> None:
