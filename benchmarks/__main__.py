@@ -34,6 +34,8 @@ LITTLE = {"customers": 10, "companies": 1, "outbox": 10}
 LATENCIES = (0, 100, 500)
 """Milliseconds that the API needs for a response."""
 WORKERS = (1, 2, 4, 10)
+FAT_ROWS = {50: {4: 180}, 200: {1: 250, 4: 300, 10: 400}}
+"""Peak memory in MB to stay under, by the custom properties of a customer and the pages that are fetched at the same time."""
 QUIET = {"NO_LIVE_PROGRESS": "1", "RUNTIME__DLTHUB_TELEMETRY": "false"}
 
 
@@ -56,12 +58,12 @@ class Figures:
 class Bench:
     """A sandbox of one size, and the commands of the programs that read it."""
 
-    def __init__(self, work: Path, rows: int, **switches: int) -> None:
-        options: dict[str, Any] = {"feedback": rows, **LITTLE, "rate_limit": 0, **switches}
+    def __init__(self, work: Path, rows: int, *, stream: str = "feedback", **switches: int) -> None:
+        options: dict[str, Any] = {"feedback": 10, **LITTLE, stream: rows, "rate_limit": 0, **switches}
         self.sandbox = SandboxProcess(**options)
         self._work = work
         catalog = json.loads((HERE.parent / "integration_tests/configured_catalog.json").read_text(encoding="utf-8"))
-        catalog["streams"] = [stream for stream in catalog["streams"] if stream["stream"]["name"] == "feedback"]
+        catalog["streams"] = [entry for entry in catalog["streams"] if entry["stream"]["name"] == stream]
         self._catalog = self._file("catalog", catalog)
 
     def __enter__(self) -> "Bench":
@@ -188,6 +190,12 @@ def main() -> None:
             hundred = note("100,000 rows, connector", bench.run(bench.connector()))
         with Bench(work, 1_000_000) as bench:
             million = note("1,000,000 rows, connector", bench.run(bench.connector()))
+        for properties, targets in FAT_ROWS.items():
+            with Bench(work, 10_000, stream="customers", properties=properties) as bench:
+                for workers, target in targets.items():
+                    title = f"Peak memory of 10,000 customers of {properties // 10} kB, {workers} pages at a time"
+                    fat = note(title.removeprefix("Peak memory of "), bench.run(bench.connector(workers)))
+                    rows.append((title, f"{fat.peak_mb:.0f} MB", "", f"≤ {target} MB"))
         waits: dict[int, list[float]] = {}
         for latency in LATENCIES:
             with Bench(work, 20_000, latency_ms=latency) as bench:

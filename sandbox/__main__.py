@@ -21,6 +21,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("certificate", "", "A PEM file with a certificate and its key: the sandbox uses TLS."),
     Option("seed", 1, "Other values and dates in the rows."),
     Option("newest", "today", "The day at whose start (UTC) the dates of the rows end, for example 2026-06-01."),
+    Option("properties", 0, "How many custom properties more each customer has, 100 bytes each."),
     *(Option(stream.name, ROWS.get(stream.name, 100), f"How many rows {stream.name} has.") for stream in PAGED),
 )
 
@@ -46,7 +47,7 @@ def main() -> None:
         newest = midnight(chosen["newest"])
     except ValueError:
         parser.error("--newest must be today, or a date such as 2026-06-01")
-    account = Account({stream.name: chosen[stream.name] for stream in PAGED}, chosen["seed"], newest)
+    account = Account({stream.name: chosen[stream.name] for stream in PAGED}, chosen["seed"], newest, chosen["properties"])
     switches = Switches().changed(**{option.name: chosen[option.name] for option in SWITCHES})
     app = Sandbox(Control(Store(account), switches), SignIn(chosen["api_key"])).app()
     server = uvicorn.Server(

@@ -57,6 +57,8 @@ class Account:
     counts: Mapping[str, int]
     seed: int = 1
     newest: datetime = NEWEST
+    properties: int = 0
+    """Custom properties of each customer beside those that it has anyway, 100 bytes each."""
 
     @cached_property
     def end(self) -> int:
@@ -143,6 +145,12 @@ class Account:
         ]
         return properties[: 1 + x % 3]
 
+    def _more_properties(self, number: int) -> list[Row]:
+        return [
+            {"label": f"Property {i:03}", "name": f"property_{i:03}", "type": "text", "value": f"{mixed(number, i):026}"}
+            for i in range(self.properties)
+        ]
+
     def _customer(self, number: int, when: int, x: int) -> Row:
         return {
             "id": object_id(CUSTOMER, number),
@@ -151,7 +159,7 @@ class Account:
             "phoneNumber": f"+1555{x % 10000:04d}" if x % 3 else None,
             "location": {"country": COUNTRIES[x % 4][0]},
             "tags": ["foo", "baz"][: x % 3],
-            "properties": self._plan(x >> 4),
+            "properties": self._plan(x >> 4) + self._more_properties(number),
             "createdDate": stamp(when),
             "updatedDate": self._later(when, x % 86_400_000 * (x % 7)),
             "source": ("api", "import", "zapier")[x % 3],
