@@ -15,6 +15,8 @@ Warn = Callable[[str, str, Any], None]
 """Called with the field's path, the type that the schema wants and the value that can't be coerced to it."""
 
 Coerce = Callable[[Any], Any]
+Actions = Mapping[type, Coerce | None]
+"""What makes a value of each type match; None where it does."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECONDS_FROM = 100_000_000_000
@@ -24,9 +26,6 @@ _BEYOND_64_BITS = 2**63
 
 _NOTHING = frozenset({"", "null", "none", "nil", "undefined", "nan"})
 """Texts that mean that there is no value, in lower case."""
-
-SHAPES_REMEMBERED = 1000
-"""Shapes of objects whose steps are remembered; those of further shapes are worked out each time."""
 
 
 class NotCoercible(ValueError):
@@ -134,11 +133,20 @@ def _boolean(value: Any) -> bool | None:
     return known[text]
 
 
-_SCALARS: Mapping[str, tuple[type | None, Coerce]] = {
-    "string": (str, _string),
-    "number": (int, _number),  # a float may be infinite, so it is checked
-    "integer": (None, _integer),  # an int may have more than 64 bits, so it is checked
-    "boolean": (bool, _boolean),
+_TYPES = (type(None), bool, int, float, str, list, dict)
+"""The types of parsed JSON."""
+
+
+def _unless(matching: Set[type], coerce: Coerce) -> Actions:
+    """Coerces all values but null and those of matching types."""
+    return {kind: None if kind in matching or kind is type(None) else coerce for kind in _TYPES}
+
+
+_SCALARS: Mapping[str, tuple[Set[type], Coerce]] = {
+    "string": ({str}, _string),
+    "number": ({int}, _number),  # a float may be infinite, so it is checked
+    "integer": (set(), _integer),  # an int may have more than 64 bits, so it is checked
+    "boolean": ({bool}, _boolean),
 }
 
 
@@ -153,56 +161,45 @@ class Coercion:
         """
         self._warn = warn
         self.coerce = self._plan(schema["properties"], "", unknown)
-        """Makes a record match, in place."""
+        """Makes a record match, in place, and returns it."""
 
     def _plan(
         self, properties: Mapping[str, Any], path: str, unknown: Callable[[set[str]], None] | None = None
-    ) -> Callable[[dict[str, Any]], None]:
-        """A function that makes an object with these properties match, in place.
+    ) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """A function that makes an object with these properties match, in place."""
+        actions = {name: self._actions(schema, path + name) for name, schema in properties.items()}
 
-        Most objects have the same keys with values of the same types, and most of these match. So what is left to coerce is
-        worked out once for each such shape, and looked up from then on.
-        """
-        steps = {name: self._step(schema, path + name) for name, schema in properties.items()}
-        # By the types of the values, which is the fastest key; the names that they belong to are compared.
-        to_do: dict[tuple[type, ...], tuple[tuple[str, ...], list[tuple[str, Coerce]]]] = {}
-
-        def work_out(record: dict[str, Any]) -> list[tuple[str, Coerce]]:
-            if unknown is not None and not record.keys() <= steps.keys():
-                unknown(set(record.keys() - steps.keys()))
-            return [
-                (name, steps[name][1])
-                for name, value in record.items()
-                if value is not None and name in steps and type(value) is not steps[name][0]
-            ]
-
-        def apply(record: dict[str, Any]) -> None:
-            types = tuple(map(type, record.values()))
-            keys, steps_left = to_do.get(types, ((), []))
-            if keys != tuple(record):
-                steps_left = work_out(record)
-                if len(to_do) < SHAPES_REMEMBERED:
-                    to_do[types] = tuple(record), steps_left
-            for name, coerce in steps_left:
-                record[name] = coerce(record[name])
+        def apply(record: dict[str, Any]) -> dict[str, Any]:
+            is_known = True
+            for name, value in record.items():
+                try:
+                    coerce = actions[name][type(value)]
+                except KeyError:  # noqa: PERF203 - costs nothing where all are known
+                    is_known = False
+                else:
+                    if coerce:
+                        record[name] = coerce(value)
+            if unknown and not is_known:
+                unknown(record.keys() - actions.keys())
+            return record
 
         return apply
 
-    def _step(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Coerce]:
+    def _actions(self, schema: Mapping[str, Any], path: str) -> Actions:
         declared = schema.get("type", [])
         types = [name for name in ([declared] if isinstance(declared, str) else declared) if name != "null"]
         if len(types) != 1:
-            return None, lambda value: value  # several types, or any: nothing to coerce to
+            return dict.fromkeys(_TYPES)  # several types, or any: nothing to coerce to
         match types[0]:
             case "string" if schema.get("format") == "date-time":
-                return None, self._guarded(utc, "a date", path)
+                return _unless(set(), self._guarded(utc, "a date", path))
             case "object":
                 return self._object(schema, path)
             case "array":
                 return self._array(schema, path)
             case scalar:
                 matching, coerce = _SCALARS[scalar]
-                return matching, self._guarded(coerce, scalar, path)
+                return _unless(matching, self._guarded(coerce, scalar, path))
 
     def _guarded(self, coerce: Coerce, wanted: str, path: str) -> Coerce:
         def guarded(value: Any) -> Any:
@@ -214,42 +211,39 @@ class Coercion:
 
         return guarded
 
-    def _object(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Coerce]:
+    def _object(self, schema: Mapping[str, Any], path: str) -> Actions:
         properties = schema.get("properties", {})
         apply = self._plan(properties, path + ".")
 
         def coerce(value: Any) -> Any:
             if isinstance(value, str) and _is_nothing(value):
                 return None
-            if not isinstance(value, dict):
-                value = {"value": value}  # most objects are documented by their name alone: no value must be lost
-            apply(value)
-            return value
+            return apply({"value": value})  # most objects are documented by their name alone: no value must be lost
 
-        return (None if properties else dict), coerce
+        return {**_unless(set(), coerce), dict: apply if properties else None}
 
-    def _array(self, schema: Mapping[str, Any], path: str) -> tuple[type | None, Coerce]:
+    def _array(self, schema: Mapping[str, Any], path: str) -> Actions:
         items = schema.get("items", {})
-        matching, coerce_item = self._step(items, path + "[]")
+        actions = self._actions(items, path + "[]")
         names = items.get("properties", {}).keys()
         has_named_items = {"name", "value"} <= names
 
-        def coerce(value: Any) -> Any:
-            if not isinstance(value, list):
-                if isinstance(value, str) and _is_nothing(value):
-                    return None
-                if value == {}:
-                    return []
-                if isinstance(value, dict) and has_named_items and not _is_named_item(value, names):
-                    value = [_named_item(name, inner, names) for name, inner in value.items()]
-                else:
-                    value = [value]  # one item that came without its list
+        def apply(value: list[Any]) -> list[Any]:
             for index, item in enumerate(value):
-                if item is not None and type(item) is not matching:
-                    value[index] = coerce_item(item)
+                if coerce := actions[type(item)]:
+                    value[index] = coerce(item)
             return value
 
-        return None, coerce
+        def coerce(value: Any) -> Any:
+            if isinstance(value, str) and _is_nothing(value):
+                return None
+            if value == {}:
+                return []
+            if isinstance(value, dict) and has_named_items and not _is_named_item(value, names):
+                return apply([_named_item(name, inner, names) for name, inner in value.items()])
+            return apply([value])  # one item that came without its list
+
+        return {**_unless(set(), coerce), list: apply}
 
 
 def _is_named_item(value: dict[str, Any], names: Set[str]) -> bool:
