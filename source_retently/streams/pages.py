@@ -107,15 +107,21 @@ class PageReader(Protocol):
 
 def dates_of(page: Page, date_field: str) -> list[str]:
     """The date of each row, empty where it has none."""
-    return [str((row or {}).get(date_field) or "") for row in page.rows]
+    return [_date_of(row, date_field) for row in page.rows]
 
 
 def is_falling(page: Page, date_field: str) -> bool | None:
     """Whether the newest row comes first; None where all rows are of one date, or have none."""
-    dates = [date for date in dates_of(page, date_field) if date]
-    return None if not dates or dates[0] == dates[-1] else dates[0] > dates[-1]
+    first, last = (
+        next((date for row in rows if (date := _date_of(row, date_field))), "") for rows in (page.rows, reversed(page.rows))
+    )
+    return None if first == last else first > last
 
 
 def is_newest_first(page: Page, date_field: str) -> bool:
     """Whether the API ignores the sort, so that new rows are inserted at the front."""
     return is_falling(page, date_field) is True
+
+
+def _date_of(row: Row | None, date_field: str) -> str:
+    return str((row or {}).get(date_field) or "")
