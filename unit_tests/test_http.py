@@ -202,6 +202,14 @@ def test_a_redirect_is_a_config_error(api: responses.RequestsMock) -> None:
     assert meaning_of_status(302).failure_type == FailureType.config_error
 
 
+@pytest.mark.parametrize("address", ["http://[", "https://:99999/", "https://a:x/", "https://[::1/"])
+def test_a_redirect_to_what_is_no_address_is_a_config_error(api: responses.RequestsMock, address: str) -> None:
+    api.get(f"{API}campaigns", status=302, headers={"Location": address})
+    with pytest.raises(AirbyteTracedException, match="redirected the request for campaigns to another address") as caught:
+        read()
+    assert caught.value.failure_type == FailureType.config_error
+
+
 def test_every_request_has_timeouts() -> None:
     kwargs = Campaigns().request_kwargs(None)
     assert kwargs["timeout"] == (10, 60)

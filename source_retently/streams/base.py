@@ -4,9 +4,11 @@ from abc import ABC
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy, ErrorHandler
 from requests.auth import AuthBase
 
@@ -14,6 +16,7 @@ from source_retently.http import lenient_json
 from source_retently.http.auth import OAuthAuthenticator
 from source_retently.http.body import parsed_body
 from source_retently.http.handler import PageRefused, RetentlyBackoff, RetentlyErrorHandler
+from source_retently.http.responses import REDIRECTED, failure
 from source_retently.run_context import Outcome, Settings
 from source_retently.streams.envelope import paging_number, rows_at, stable_hash
 from source_retently.streams.full_refresh import FullRefreshStream
@@ -117,7 +120,12 @@ class RetentlyStream(FullRefreshStream, ABC):
 
         :raises PageRefused: when the API refuses it
         """
-        return super()._fetch_next_page(stream_slice, None, next_page_token)
+        try:
+            return super()._fetch_next_page(stream_slice, None, next_page_token)
+        except ValueError:  # of requests or urllib3, about the address of a redirect
+            host = urlsplit(self._settings.base_url).hostname
+            message = REDIRECTED.message.format(host=host, what=f"the request for {self.name}")
+            raise failure(message, FailureType.config_error) from None
 
     def replace_refused(self, refusal: PageRefused, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
         """A response without rows in place of one that the account's plan lacks; the other streams go on.
