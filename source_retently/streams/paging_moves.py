@@ -41,18 +41,29 @@ class PagingMoves:
         self.saved: Mapping[str, Any] = saved if saved and self._resumed else NOTHING_SAVED
         """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
         self._seen, self._totals = SeenKeys(), Totals()
-        self._steps_back: dict[int, int] = {}
-        self._is_catching_up = self._has_come_short = self._foresees = False
-        self._known_page: tuple[Any, ...] = ()
-        self._back = self._pages = self._stale_pages = self._empty_first_pages = 0
-        self._first_of_list: int | None = None
+        # How far the reading has come.
+        self._requests = self._pages = 0  # responses, and those of them that were pages in their place
+        self._last_unseen = 0  # number of the response that last brought an unseen row
+        self._readings, self._unseen_in_reading = 1, 0  # how often the list is read, and unseen rows of this time
         self._last_key: int | None = None  # of the page taken last
-        self._look: Request | None = None
-        self._looks, self._last_count, self._is_by_span = 0, 0, False
-        self._first_page: list[int] = []  # until the second one is there
-        self._overlaps, self._was_short, self._has_hidden_rows = True, False, False
-        self._readings, self._unseen_in_reading, self._requests, self._last_unseen = 1, 0, 0, 0
+        self._first_page: list[int] = []  # its keys, until the second page proves it
+        # Going back, after a page that does not begin with a known row.
+        self._back = 0  # steps in a row
+        self._steps_back: dict[int, int] = {}  # steps by the position that they were made from
+        self._is_catching_up = False  # the pages since then had known rows only
+        self._known_page: tuple[Any, ...] = ()  # the last one of these, which has to come twice
+        # Pages that are asked for again.
+        self._stale_pages = self._empty_first_pages = 0
+        self._has_come_short = False  # the first page had fewer rows than its total
+        self._first_of_list: int | None = None  # first key of an unproved page 1
+        self._foresees = False  # the next pages can be fetched early
         self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
+        # What lies behind the page that seems to be the last one.
+        self._look: Request | None = None
+        self._looks, self._last_count = 0, 0  # how often it was looked for, and rows of the last page
+        self._is_by_span = False  # the API leaves rows out of its pages
+        self._was_short, self._has_hidden_rows = False, False  # the page taken last; a list that goes on behind such a page
+        self._overlaps = True
         self.request = self._sizes.request_at(self.position)
         """What to ask for next."""
 
