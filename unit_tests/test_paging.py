@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -243,6 +244,27 @@ def test_totals_that_differ_by_one_cost_nothing() -> None:
     assert not lacking
     assert outcome.end
     assert api.requests <= 60
+
+
+def test_reading_a_list_again_brings_rows_that_a_changing_order_hid() -> None:
+    outcomes = [judged(ChangingList(seed, 3000, ties=300, shuffle=True), size=1000) for seed in range(10)]
+    assert all(outcome.readings > 1 for outcome, _ in outcomes)
+    assert sum(len(lacking) for _, lacking in outcomes) < 10  # one reading of each lacks some hundred
+
+
+def test_a_page_that_was_fetched_before_rows_were_deleted_is_no_change_of_order() -> None:
+    api = ChangingList(0, 500)
+    paginator = Paginator(SIZE, date_field="date")
+    paginator.take(api.get(paginator.request))
+    second, third = islice(paginator.foreseen(500), 2)
+    early = api.get(third)
+    for _ in range(5):
+        api.delete(third.begin + 1)
+    paginator.take(api.get(second))
+    assert "asking again" in paginator.take(early).event
+    while not (step := paginator.take(api.get(paginator.request))).end:
+        assert not step.failure
+    assert not step.end.order_changed
 
 
 def test_ties_in_changing_order_are_read_until_all_came() -> None:
@@ -617,6 +639,13 @@ def test_a_stretch_of_rows_that_is_hidden_after_paging_hides_no_other(
     assert set(outcome.emitted) == visible or not outcome.is_silent
     # A page that is empty for good, with others behind it, fails the stream.
     assert set(outcome.emitted) == visible or outcome.failure, outcome
+
+
+def test_a_hidden_stretch_is_read_past() -> None:
+    for first, length in ((1, 50), (140, 70), (100, 99), (201, 60)):
+        outcome = read(ChangingList(0, 500, hidden=lambda key, a=first, n=length: a <= key < a + n), SIZE)  # type: ignore[misc]
+        assert outcome.end, outcome
+        assert len(set(outcome.emitted)) == 500 - length
 
 
 @pytest.mark.parametrize("largest", range(3, 8))
