@@ -670,3 +670,12 @@ def test_a_limit_that_is_always_returned_as_the_number_of_rows_is_ignored(count:
     assert outcome.is_silent, outcome
     assert not lacking
     assert api.requests <= 3
+
+
+@pytest.mark.parametrize("ties", [50, 100, 200, 500, 1000, 300, 37])
+def test_ties_that_end_with_a_page_are_read_to_the_end(ties: int) -> None:
+    for seed in range(5):
+        api = ChangingList(seed, 3000, ties=ties, shuffle=True)
+        outcome, lacking = judged(api, size=1000)
+        assert outcome.end, outcome.failure
+        assert not lacking or outcome.end.may_lack_rows

@@ -135,10 +135,10 @@ class Paginator(PagingMoves):
         unseen = self._unseen(page, keys, begin, is_behind=was_back)
         rows = [row for row in unseen.values() if row is not None]
         self._is_catching_up = (self._is_catching_up or was_back) and not unseen
-        if self._is_catching_up and keys and self._known_page != (known_page := (self.request, *keys)):
-            self._known_page = known_page
+        if self._is_catching_up and keys and self._known_page != self.request:
+            self._known_page = self.request
             return Step(event="the API gave a page without an unseen row after a step back, asking again")
-        self._pages += 1
+        self._pages, self._known_page = self._pages + 1, None
         self._sizes.end_trial(is_successful=True)
         self._overlaps &= is_first or begin < self.position or self._readings > 1
         self._totals.is_too_small |= page.total is not None and begin + len(keys) > page.total and bool(unseen)

@@ -51,7 +51,7 @@ class PagingMoves:
         self._back = 0  # steps in a row
         self._steps_back: dict[int, int] = {}  # steps by the position that they were made from
         self._is_catching_up = False  # the pages since then had known rows only
-        self._known_page: tuple[Any, ...] = ()  # the last one of these, which has to come twice
+        self._known_page: Request | None = None  # the last one of these, which has to come twice so
         # Pages that are asked for again.
         self._stale_pages = self._empty_first_pages = 0
         self._has_come_short = False  # the first page had fewer rows than its total
