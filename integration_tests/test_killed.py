@@ -181,6 +181,7 @@ def test_sigterm_while_nobody_reads_ends_it_at_once(own: SandboxProcess, tmp_pat
 
 
 def test_ctrl_c_ends_it_without_a_traceback(own: SandboxProcess, tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would the child
     with big_read(own, tmp_path) as process:
         assert process.stdout is not None
         process.stdout.readline()
