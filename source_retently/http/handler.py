@@ -34,6 +34,8 @@ from source_retently.run_context import Settings
 
 ResponseOrError = requests.Response | Exception | None
 
+_random = random.Random()  # not the module's: where a program seeds that one, all its syncs would try again at the same moments
+
 MISSING_AFTER = 60.0
 """Seconds after which an endpoint counts as missing from an account, if a 404 that is not the API's own stays."""
 
@@ -235,10 +237,10 @@ class RetentlyBackoff(BackoffStrategy):
         """Seconds to wait, less the one that the CDK adds."""
         status = response_or_exception.status_code if isinstance(response_or_exception, requests.Response) else None
         if status == 429 and isinstance(response_or_exception, requests.Response):
-            wait = rate_limit_wait(response_or_exception.headers, time.time(), random.random())
+            wait = rate_limit_wait(response_or_exception.headers, time.time(), _random.random())
             self._settings.budget.pause(wait)
         else:
-            wait = back_off(attempt_count, random.random())
+            wait = back_off(attempt_count, _random.random())
         until = datetime.fromtimestamp(time.time() + wait, timezone.utc).strftime("%H:%M:%S")
         why = f"HTTP {status}" if status else type(response_or_exception).__name__
         self._logger.info(f"{self._stream}: waiting until {until} UTC after try {attempt_count}: {why}.")
