@@ -582,14 +582,29 @@ def test_a_list_that_is_empty_after_a_kill_fails_once_and_starts_anew() -> None:
     assert outcome.saved == NOTHING_SAVED
 
 
-@pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("die_after", range(1, 7))
-@pytest.mark.parametrize("ties", [0, 40])
-def test_a_list_that_is_in_reverse_after_a_kill_starts_anew(newest_first: bool, die_after: int, ties: int) -> None:
+@settings(max_examples=300)
+@given(
+    count=st.sampled_from([130, 350]),
+    newest_first=st.booleans(),
+    die_after=st.integers(1, 12),
+    ties=st.sampled_from([0, 7, 30, 40, 100, 250]),
+    largest=st.sampled_from([20, 1000]),
+    gone=st.sampled_from([0, 5, 40]),
+    inserted=st.sampled_from([0, 60]),
+)
+@example(count=130, newest_first=False, die_after=6, ties=100, largest=20, gone=0, inserted=0)  # all read rows are of one date
+@example(count=130, newest_first=True, die_after=5, ties=30, largest=20, gone=40, inserted=0)  # and those of the last page
+def test_a_list_that_is_in_reverse_after_a_kill_starts_anew(
+    count: int, newest_first: bool, die_after: int, ties: int, largest: int, gone: int, inserted: int
+) -> None:
     def reverse(api: ChangingList) -> None:
         api.newest_first = not newest_first
+        for _ in range(gone):
+            api.delete(api.random.choice([0, api.random.randrange(len(api.rows))]))
+        for _ in range(inserted):
+            api.add()
 
-    api = ChangingList(0, 550, newest_first=newest_first, ties=ties)
+    api = ChangingList(0, count, newest_first=newest_first, ties=ties, largest=largest)
     outcome, lacking = judged(api, die_after=die_after, between=reverse)
     assert outcome.end
     assert not lacking

@@ -220,7 +220,8 @@ class Paginator(PagingMoves):
         """Finds the row at which an earlier run stopped; None when the page is to be taken."""
         is_past_end = self.request.number > 1 and page.total is not None and begin >= page.total
         first = found = -1 if is_past_end else self._resumed.last_index(page)
-        if found >= 0 and (begin + found >= self._resumed.position or self._resumed.is_reversed(page)):
+        is_reversed = not is_past_end and self._resumed.is_reversed(page)
+        if is_reversed or (found >= 0 and begin + found >= self._resumed.position):
             # Rows were inserted before, or the page taken last was not the one asked for: rows before it may be unread.
             self._resumed.clear()
             self.position = 0

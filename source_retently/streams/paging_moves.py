@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from source_retently.streams.page_sizes import LARGEST_PAGE, SAFE_PAGE, SMALLEST_PAGE, PageSizes
-from source_retently.streams.pages import End, Page, Request, Row, Step, is_newest_first
+from source_retently.streams.pages import End, Page, Request, Row, Step, dates_of, is_falling
 from source_retently.streams.saved_position import SavedPosition
 from source_retently.streams.seen_keys import SeenKeys
 from source_retently.streams.totals import Totals
@@ -41,6 +41,7 @@ class PagingMoves:
         self.saved: Mapping[str, Any] = saved if saved and self._resumed else NOTHING_SAVED
         """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
         self._seen, self._totals = SeenKeys(), Totals()
+        self._is_falling = self._resumed.is_newest_first if self._resumed else None  # None while all rows are of one date
         # How far the reading has come.
         self._requests = self._pages = 0  # responses, and those of them that were pages in their place
         self._last_unseen = 0  # number of the response that last brought an unseen row
@@ -110,10 +111,13 @@ class PagingMoves:
         self._last_key = hash(page.keys[-1]) if page.keys else self._last_key
         # Fewer rows than positions: some may be missing, so a later run has to start at page 1.
         is_doubtful = self._seen.order_changed or self._seen.rows < position
-        newest_first = is_newest_first(page, self._date_field)
-        extra = {"size": self._sizes.clamp, "order_changes": is_doubtful, "newest_first": newest_first}
-        # Nor can it go on behind a first page that the second has not proved yet.
-        keys = [] if self._first_page else list(page.keys[-REMEMBERED_KEYS:])
+        falls = is_falling(page, self._date_field)
+        self._is_falling = self._is_falling if falls is None else falls
+        extra = {"size": self._sizes.clamp, "order_changes": is_doubtful, "newest_first": self._is_falling}
+        # Nor can it go on behind a first page that the second has not proved yet, nor while all rows are of one date: they
+        # are read once more, and nothing would show that the list is in reverse by then.
+        has_one_date = self._is_falling is None and any(dates_of(page, self._date_field))
+        keys = [] if self._first_page or has_one_date else list(page.keys[-REMEMBERED_KEYS:])
         where = {"position": position, "keys": keys} if keys else NOTHING_SAVED
         self.saved = {**where, **{name: value for name, value in extra.items() if value}}
 
