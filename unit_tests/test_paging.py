@@ -343,6 +343,17 @@ def test_rows_change_between_a_kill_and_the_resumed_sync(
         assert len(outcome.emitted) - len(set(outcome.emitted)) <= (100 if die_after == 1 else max(1, ties))
 
 
+def test_a_resumed_reading_that_is_killed_after_one_page_is_resumed_again() -> None:
+    api, saved, positions = ChangingList(0, 1000), None, []
+    for pages in (2, 1, 1, 1):  # the first page is proved by the second
+        paginator = Paginator(SIZE, saved, date_field="date")
+        for _ in range(pages):
+            paginator.take(api.get(paginator.request))
+        saved = paginator.saved
+        positions.append(saved["position"])
+    assert 0 < positions[0] < positions[1] < positions[2] < positions[3]
+
+
 def test_a_killed_reading_in_changing_order_restarts() -> None:
     api = ChangingList(0, 3000, ties=3000, shuffle=True)
     outcome, lacking = judged(api, size=1000, die_after=5)
@@ -383,6 +394,16 @@ def test_an_api_that_ignores_the_limit_is_read_in_its_own_pages() -> None:
         outcome, lacking = judged(api)
         assert outcome.end
         assert not lacking
+
+
+def test_a_list_that_got_shorter_than_its_first_page_is_no_refusal_of_limits() -> None:
+    def delete_oldest(api: ChangingList) -> None:
+        for _ in range(3):
+            api.delete(0)
+
+    outcome, lacking = judged(ChangingList(0, 15, total="none", past_end=400, script={2: delete_oldest}))
+    assert outcome.is_silent, outcome
+    assert not lacking
 
 
 @pytest.mark.parametrize("count", [0, 500, 1000, 2000, 4321])

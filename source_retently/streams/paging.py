@@ -47,6 +47,7 @@ class Paginator(PagingMoves):
         begin = (self.request.number - 1) * limit
         self._totals.note(page)
         keys = [hash(key) for key in page.keys]
+        self._had_rows |= bool(keys)
         if self._is_by_span:
             return self._take_by_span(page, keys, begin, limit)
         if self.request is self._look:
@@ -68,7 +69,7 @@ class Paginator(PagingMoves):
     def _check_first_row(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
         """What to do where a page does not begin with a known row; None when it does, and is to be taken."""
         sizes = self._sizes
-        if page.status == 400 and not sizes.is_fixed and not sizes.is_trial and self.request.limit != sizes.largest:
+        if page.status == 400 and self.request.limit != sizes.largest:
             sizes.is_trial = True
             return self._ask("the API refuses a page, trying one of the largest size")
         total = self._totals.last
@@ -94,8 +95,8 @@ class Paginator(PagingMoves):
         return self._step_back(keys, begin, limit)
 
     def _check_first_page(self, keys: list[int]) -> Step | None:
-        """After a step back to page 1, nothing proves that it is the list's first; so it has to come twice."""
-        is_known = not self._back or keys[0] in self._seen or self._seen.order_changed
+        """A page 1 that begins with an unknown row, although rows were read, has to come twice: nothing else proves it."""
+        is_known = keys[0] in self._seen or self._seen.order_changed
         if not self._seen or is_known or self._first_of_list == keys[0]:
             return None
         self._first_of_list = keys[0]
@@ -106,8 +107,7 @@ class Paginator(PagingMoves):
 
         One with a total of 0 is empty, unless some rows were read before, and one without a total when it came twice so.
         """
-        had_rows = bool(self._seen or self._resumed or self.saved["position"] or self._has_come_short)
-        most_looks = 2 if page.total or had_rows else int(page.total is None)
+        most_looks = 2 if page.total or self._had_rows else int(page.total is None)
         if self._empty_first_pages == most_looks:
             self._resumed.clear()
             return None
@@ -121,8 +121,9 @@ class Paginator(PagingMoves):
         """What an empty first page means, after the second one was asked for."""
         if keys:
             return Step(failure="the first page has no rows, although the second has some")
-        had_rows = self._seen or self._resumed or self._has_come_short
-        return Step(failure="the list has no rows any more, although it had some") if had_rows else self._look_behind()
+        if self._had_rows:
+            return Step(failure="the list has no rows any more, although it had some")
+        return self._look_behind()
 
     def _accept(self, page: Page, keys: list[int], begin: int, limit: int) -> Step:
         """Takes a page that is in its place: emits what is unseen, and decides whether the list ends here."""
@@ -135,12 +136,12 @@ class Paginator(PagingMoves):
         unseen = self._unseen(page, keys, begin, is_behind=was_back)
         rows = [row for row in unseen.values() if row is not None]
         self._is_catching_up = (self._is_catching_up or was_back) and not unseen
-        if self._is_catching_up and keys and self._known_page != self.request:
+        if self._is_catching_up and self._known_page != self.request:
             self._known_page = self.request
             return Step(event="the API gave a page without an unseen row after a step back, asking again")
         self._pages, self._known_page = self._pages + 1, None
         self._sizes.end_trial(is_successful=True)
-        self._overlaps &= is_first or begin < self.position or self._readings > 1
+        self._overlaps &= is_first or begin < self.position
         self._totals.is_too_small |= page.total is not None and begin + len(keys) > page.total and bool(unseen)
         if has_fewer:  # perhaps the API gives no more at once
             self._move_to(page, len(keys))
@@ -148,7 +149,7 @@ class Paginator(PagingMoves):
             return self._ask(rows=rows)
         # A list that goes on behind a page that came short hides rows: it removes them after paging.
         self._has_hidden_rows, self._was_short = self._has_hidden_rows or (self._was_short and bool(unseen)), is_short
-        is_end = is_short and (page.total == begin + len(keys) or self._last_key in keys or not keys)
+        is_end = is_short and (page.total == begin + len(keys) or self._last_key in keys)
         is_expected = is_end or (not is_short and (self._is_catching_up or is_first)) or self._last_key is None
         if not (unseen or is_expected or self._readings > 1) and (stale := self._stale(len(keys), is_short=is_short)):
             return stale
@@ -156,9 +157,7 @@ class Paginator(PagingMoves):
         self._sizes.limit_bytes(page)
         self._first_page = keys if self._pages == 1 and is_first else []
         self._move_to(page, begin + len(keys))
-        is_later = not is_first or not keys or self._readings == 1 < self._pages
-        is_nothing_new = is_later and not (unseen or was_back)
-        if is_short and (page.total == self.position or is_nothing_new):
+        if is_short and (page.total == self.position or not (unseen or was_back)):
             self._last_count = len(keys)
             return self._look_behind(rows)
         self._foresees = not is_short
@@ -192,7 +191,7 @@ class Paginator(PagingMoves):
         self._stale_pages += 1
         if self._stale_pages > MOST_STALE_PAGES:
             return None if is_short else Step(failure="different page numbers bring the same rows")
-        if is_short and self._stale_pages == 2 and self._is_smaller_page(count) and not self._seen.order_changed:
+        if is_short and self._stale_pages == 2 and self._is_smaller_page(count):
             return self._ask_for_smaller(count)
         return Step(event="the API gave a page without an unseen row, asking again")
 
@@ -218,18 +217,15 @@ class Paginator(PagingMoves):
 
     def _look_for_saved_position(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
         """Finds the row at which an earlier run stopped; None when the page is to be taken."""
-        is_past_end = self.request.number > 1 and page.total is not None and begin >= page.total
-        first = found = -1 if is_past_end else self._resumed.last_index(page)
-        is_reversed = not is_past_end and self._resumed.is_reversed(page)
-        if is_reversed or (found >= 0 and begin + found >= self._resumed.position):
-            # Rows were inserted before, or the page taken last was not the one asked for: rows before it may be unread.
-            self._resumed.clear()
-            self.position = 0
-            is_first = self.request.number == 1
-            return None if is_first else self._ask("the list is not as the last sync left it, reading it from the start")
-        if not is_past_end:
+        first = -1
+        if page.total is None or begin < page.total:  # else it may be any page, in place of one behind the end
+            found = self._resumed.last_index(page)
+            if self._resumed.is_reversed(page) or (found >= 0 and begin + found >= self._resumed.position):
+                # Rows were inserted before, or the page taken last was not the one asked for: rows before it may be unread.
+                self._resumed.clear()
+                self.position = 0
+                return self._ask("the list is not as the last sync left it, reading it from the start")
             first = self._resumed.first_unread(page, found)
-            self._back = 0 if self._resumed.date else self._back
         if first > 0:
             self._seen.add(keys[:first])
             self._seen.uncounted = begin

@@ -56,6 +56,7 @@ class PagingMoves:
         # Pages that are asked for again.
         self._stale_pages = self._empty_first_pages = 0
         self._has_come_short = False  # the first page had fewer rows than its total
+        self._had_rows = bool(self._resumed)  # in this reading, or in the one that it resumes
         self._first_of_list: int | None = None  # first key of an unproved page 1
         self._foresees = False  # the next pages can be fetched early
         self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
