@@ -18,7 +18,8 @@ from source_retently.streams.base import RetentlyStream
 from source_retently.streams.endpoints import STREAMS
 
 OCCASIONS: tuple[tuple[str, Meaning], ...] = (
-    ("200 with HTML, half a JSON, `data: null` or another shape", responses.NOT_RETENTLY),
+    ("200 with HTML or half a JSON", responses.NOT_RETENTLY),
+    ("200 with `data: null`, or JSON of another shape", responses.OTHER_JSON),
     ("a redirect to another host; the key is not sent there", responses.REDIRECTED),
     ("400", responses.meaning_of_status(400)),
     ("401, API key", responses.meaning_of_status(401)),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from source_retently.values import date_of, date_or_none
+from source_retently.values import date_or_none, datetime_of
 
 NAMES = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object", type(None): "null"}
 
@@ -18,4 +18,4 @@ def type_of(value: Any) -> str:
 def date_in(value: Any) -> datetime | None:
     """The date in a text; None for any other value."""
     text = date_or_none(value) if isinstance(value, str) else None
-    return date_of(text) if text else None
+    return datetime_of(text) if text else None

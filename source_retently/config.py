@@ -20,7 +20,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from source_retently.values import NotCoercible, date_of, utc
+from source_retently.values import NotCoercible, datetime_of, utc
 
 TOKENS_URL = "https://app.retently.com/settings/api/tokens"
 OAUTH_URL = "https://app.retently.com/settings/oauth"
@@ -66,7 +66,7 @@ def _date(value: Any) -> datetime | None:
         text = ""
     if text == "":
         raise ValueError("is not a date: write it as 2024-01-31T00:00:00Z")
-    date = date_of(text) if text else None
+    date = datetime_of(text) if text else None
     if date and date > datetime.now(timezone.utc):
         raise ValueError("is in the future: set it to the first day that you want, or leave it empty for all")
     return date

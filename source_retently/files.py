@@ -61,7 +61,7 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
     :raises ConfigError: when the file is not a configured catalog
     """
     content = read_json(path, "catalog")
-    remedy = "take integration_tests/configured_catalog.json for an example."
+    remedy = 'write it like {"streams": [{"stream": {"name": "feedback"}, "sync_mode": "incremental"}]}.'
     try:
         catalog = ConfiguredAirbyteCatalogSerializer.load(_used_catalog(content))
     except SchemaValidationError as error:

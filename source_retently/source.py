@@ -37,6 +37,9 @@ from source_retently.streams.details import DetailStream
 from source_retently.streams.endpoints import STREAMS, Customers
 from source_retently.summary import summary
 
+BY_URGENCY = (FailureType.config_error, FailureType.transient_error)
+"""A run has the type of its streams' errors. Where they differ, a user has to act on a config_error, which no retry mends."""
+
 
 class SourceRetently(AbstractSource):
     """A Retently account as an Airbyte source."""
@@ -140,10 +143,9 @@ class SourceRetently(AbstractSource):
             if not failed:
                 raise  # before any stream: the configuration
             # The CDK sums up in several lines, and as config_error whatever it was.
-            types = set(failed.values())
             raise failure(
                 f"{len(failed)} of {len(names)} streams failed ({', '.join(failed)}); see the errors above.",
-                types.pop() or FailureType.system_error if len(types) == 1 else FailureType.config_error,
+                next((kind for kind in BY_URGENCY if kind in failed.values()), FailureType.system_error),
             ) from None
         finally:
             for name in list(outcome.nuls):  # of parent streams that are not in the catalog

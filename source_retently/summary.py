@@ -23,13 +23,11 @@ def summary(streams: Collection[str], failed: Collection[str], outcome: Outcome,
 
 
 def _stream(name: str, has_failed: bool, outcome: Outcome) -> str:
-    if name in outcome.skipped and not outcome.emitted[name]:
+    if name in outcome.skipped:
         return "skipped, see the warning above"
     read, emitted, counted = outcome.read[name], outcome.emitted[name], outcome.counted.get(name)
     count = f" (the API counts {counted:,})" if counted is not None else ""
     parts = [f"{read:,} read{count}, {emitted:,} emitted"]
-    if name in outcome.skipped:
-        parts.append("then skipped, see the warning above")
     if has_failed:
         parts.append("FAILED, see the error above")
     elif read > emitted:

@@ -71,7 +71,7 @@ def date_text(date: datetime) -> str:
     return date.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def date_of(text: str) -> datetime:
+def datetime_of(text: str) -> datetime:
     """The date in a text of `utc` or `date_text`."""
     return datetime.fromisoformat(text[:23]).replace(tzinfo=timezone.utc)
 

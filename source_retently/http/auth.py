@@ -124,7 +124,8 @@ class _TokenErrorHandler(RetentlyErrorHandler):
 
     def _meaning(self, response: ResponseOrError) -> tuple[Meaning, int | None]:
         if not isinstance(response, requests.Response) or response.status_code == 200:
-            return super()._meaning(response)
+            meaning, code = super()._meaning(response)
+            return (REFRESH_TOKEN_REFUSED if code in (400, 401, 403) else meaning), code
         status = response.status_code
         response.close()
         return REFRESH_TOKEN_REFUSED if status in (400, 401, 403) else meaning_of_status(status), status

@@ -7,7 +7,10 @@ import requests
 
 
 def api_time(response: requests.Response) -> datetime:
-    """When a request was made, by the server's clock or this machine's, whichever is behind; never later than that."""
+    """When a request was made, by the server's clock or this machine's, whichever is behind.
+
+    With a `Date` header it is never later than the request; without one, by the time that the headers took at the most.
+    """
     own = datetime.now(timezone.utc)
     try:
         date = parsedate_to_datetime(response.headers["Date"])

@@ -21,6 +21,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_retently.http.body import read_body
 from source_retently.http.responses import (
     NOT_RETENTLY,
+    OTHER_JSON,
     REDIRECTED,
     SUCCESS,
     Meaning,
@@ -151,7 +152,7 @@ class RetentlyErrorHandler(ErrorHandler):
         if isinstance(code, int) and 400 <= code < 600:
             return meaning_of_status(code, oauth=self._oauth), code
         is_error = isinstance(body, dict) and body.get("success") is False
-        return (SUCCESS if self._is_expected(body) and not is_error else NOT_RETENTLY), status
+        return (SUCCESS if self._is_expected(body) and not is_error else OTHER_JSON), status
 
     def _is_about_page(self, response: requests.Response) -> bool:
         """Whether a 404 is about the page asked for, or about one of two paths, whatever its body is."""

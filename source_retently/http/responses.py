@@ -41,6 +41,12 @@ NOT_RETENTLY = Meaning(
     "{host} did not return a Retently response to {what}: "
     f"if {BASE_URL_VARIABLE} is set, correct it; else a proxy may be in between, so try again later.",
 )
+OTHER_JSON = Meaning(
+    _RETRY,
+    _TRANSIENT,
+    "{host} returned JSON without the data of {what}: "
+    f"if {BASE_URL_VARIABLE} is set, correct it; else try again later, and report it if it stays so.",
+)
 STATUS_MEANINGS: Mapping[int, Meaning] = {
     400: Meaning(_FAIL, _SYSTEM, "Retently refused {what} as malformed (HTTP 400): please report it with the log."),
     401: Meaning(

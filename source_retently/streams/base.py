@@ -52,7 +52,8 @@ class RetentlyStream(FullRefreshStream, ABC):
     sort: str | None = None
     """The field to sort by, oldest first, so that rows that are inserted while a list is read are at its end."""
     is_optional = False
-    """Whether an account may be without the endpoint: then a refusal skips the stream instead of failing it."""
+    """Whether an account may be without the endpoint: then a refusal skips the stream instead of failing it. A `PagedStream` is
+    never skipped."""
     old_path: str | None = None
     """The path of the endpoint in older documentation; asked for where the present one is not found."""
     uses_old_path = False
@@ -193,7 +194,8 @@ class RetentlyStream(FullRefreshStream, ABC):
     def prepare(self, row: Any, parent: Row) -> Row | None:
         """A row with all its fields and its key, coerced to the schema; None, with a warning, where it is not an object."""
         if not isinstance(row, dict):
-            self._schema_log.became_null("a row", "an object", row)
+            self._outcome.may_lack_rows.add(self.name)
+            self._schema_log.left_out(row)
             return None
         try:
             return self._prepare(row, parent)

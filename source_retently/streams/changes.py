@@ -23,7 +23,7 @@ from source_retently.streams.cursor import is_due
 from source_retently.streams.incremental import CHANGE_MARGIN, IncrementalStream, now
 from source_retently.streams.pages import End, PageReader, Row, Step
 from source_retently.streams.progress import Progress
-from source_retently.values import date_of, date_or_none, date_text
+from source_retently.values import date_or_none, date_text, datetime_of
 
 NEWEST_ROWS = 5
 """How many rows a state names, so that the next sync can see whether the API shows changes where their date belongs."""
@@ -46,7 +46,7 @@ class ChangesStream(IncrementalStream, ABC):
     change_fields: tuple[str, ...] = ()
     """Fields of any shape whose dates show a change, too."""
 
-    _first: ChangesFirst | None = None
+    _changes: ChangesFirst | None = None
     """The reading of changes; None while the whole list is read."""
     _unsorted: str | None = None
     _is_resumed = False
@@ -65,13 +65,13 @@ class ChangesStream(IncrementalStream, ABC):
         why = self._why_whole()
         if why or not (cursor.date and cursor.whole and self._start):
             return self._begin_whole(why, saved)
-        due = date_text(date_of(cursor.whole) + self._settings.full_read_every)
+        due = date_text(datetime_of(cursor.whole) + self._settings.full_read_every)
         self.logger.info(f"{self.name}: asking for what changed since {self._start}; the whole list is next read after {due}.")
-        field, last = str(self.cursor_field), date_text(date_of(cursor.date) + CLOCK_GRAIN)
+        field, last = str(self.cursor_field), date_text(datetime_of(cursor.date) + CLOCK_GRAIN)
         self._progress = Progress(self.name, self.logger, None)
-        self._first = ChangesFirst(self.page_size, self._start, last, cursor.newest or {}, field, self.created_field)
-        self._paginator = self._first
-        return self._first
+        self._changes = ChangesFirst(self.page_size, self._start, last, cursor.newest or {}, field, self.created_field)
+        self._paginator = self._changes
+        return self._changes
 
     def _why_whole(self) -> str:
         """Why the whole list is read, and changes are not asked for; empty where they are."""
@@ -87,9 +87,9 @@ class ChangesStream(IncrementalStream, ABC):
         return "" if cursor.newest else f"it has one page, or the last reading showed no order by {self.cursor_field}"
 
     def _begin_whole(self, why: str, saved: PageToken = None) -> PageReader:
-        if self._first:
+        if self._changes:
             self._outcome.read[self.name] = 0  # the whole list has these rows again
-        self._first, self._start = None, self._lower_bound(self._cursor.whole)
+        self._changes, self._start = None, self._lower_bound(self._cursor.whole)
         changes = f" for what changed since {self._start}" if self._start else ""
         self.logger.info(f"{self.name}: reading the whole list{changes}, because {why}.")
         return super().begin(saved)
@@ -98,25 +98,27 @@ class ChangesStream(IncrementalStream, ABC):
         try:
             return super().fetch(stream_slice, next_page_token)
         except AirbyteTracedException as error:
-            if self._first is None or isinstance(error, PageRefused) or error.failure_type is FailureType.config_error:
+            if self._changes is None or isinstance(error, PageRefused) or error.failure_type is FailureType.config_error:
                 raise
+            self.logger.warning(f"{self.name}: {error.message} Reading the whole list instead.")
             return response_without_body(504)  # perhaps it is the sort that the API can't do
 
     # ------------------------------------------------------------------------------------------------------ the response
 
     def records(self, response: requests.Response, stream_slice: Slice = None) -> Records:
         """The rows of a page that changed. After one that proves nothing, the whole list is read."""
-        records, started = super().records(response, stream_slice), self._reading.started
-        if started and self._cursor.date and date_of(self._cursor.date) > date_of(started) + CHANGE_MARGIN:
-            if self._first:
+        records = super().records(response, stream_slice)  # it notes when the reading started before it takes a row
+        started = self._reading.started
+        if started and self._cursor.date and datetime_of(self._cursor.date) > datetime_of(started) + CHANGE_MARGIN:
+            if self._changes:
                 self._step = Step()
                 self._begin_whole("the API's clock was set back")
                 return
             self._start = self._lower_bound(None)  # dates tell nothing about the last sync
         yield from records
-        if self._first and self._first.doubt:
-            self._unsorted = date_text(now()) if self._first.is_unsorted else self._unsorted
-            self._begin_whole(self._first.doubt)
+        if self._changes and self._changes.doubt:
+            self._unsorted = date_text(now()) if self._changes.is_unsorted else self._unsorted
+            self._begin_whole(self._changes.doubt)
 
     def emit(self, step: Step, response: requests.Response) -> Records:
         dates = {str(row[str(self.primary_key)]): row.get(str(self.cursor_field)) for row in step.rows}
@@ -127,7 +129,7 @@ class ChangesStream(IncrementalStream, ABC):
         past = {key: date for key, date in dated.items() if date <= self._reading.started}
         self._newest = dict(nlargest(NEWEST_ROWS, {**self._newest, **past}.items(), key=itemgetter(1)))
         rows = super().emit(step, response)
-        return self._once(rows) if self._first or self._emitted else rows
+        return self._once(rows) if self._changes or self._emitted else rows
 
     def _once(self, rows: Records) -> Records:
         """Leaves out what was emitted before the whole list had to be read; a later change comes with the next sync."""
@@ -135,13 +137,14 @@ class ChangesStream(IncrementalStream, ABC):
             key = str(row[str(self.primary_key)]) if isinstance(row, dict) else None
             if key not in self._emitted:
                 yield row
-            if key and self._first:
+            if key and self._changes:
                 self._emitted.add(key)
 
     def date_of(self, row: Row) -> str | None:
         """When the row changed last: the latest of its dates that are not in the future."""
         if self._cursor.lacks_updated_date:
-            return None
+            created: str | None = row.get(self.created_field)
+            return created if created and created < (self._start_date or "") else None
         date: str | None = row.get(str(self.cursor_field)) or row.get(self.created_field)
         changes = [found for name in self.change_fields if row.get(name) for found in dates_in(row[name])]
         return max((found for found in changes if date and date < found <= self._reading.started), default=date)
@@ -149,11 +152,11 @@ class ChangesStream(IncrementalStream, ABC):
     # ----------------------------------------------------------------------------------------------------------- the end
 
     def keep_position(self, saved: Mapping[str, Any]) -> None:
-        if self._first is None:
+        if self._changes is None:
             super().keep_position(saved)
 
     def end_reading(self, end: End) -> None:
-        if self._first:
+        if self._changes:
             self._set_cursor(self._cursor.after_changes(self._reading, self._newest, self._start))
             return
         super().end_reading(end)
@@ -163,7 +166,7 @@ class ChangesStream(IncrementalStream, ABC):
         self._set_cursor(replace(self._cursor, newest=self._newest if shows_order else None, unsorted=self._unsorted))
 
     def _finish(self, end: End) -> None:
-        if self._first is None:
+        if self._changes is None:
             super()._finish(end)
         else:
             self.logger.info(f"{self.name}: {len(self._emitted):,} records, changes since {self._start}")

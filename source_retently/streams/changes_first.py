@@ -59,7 +59,7 @@ class ChangesFirst:
     def take(self, page: Page) -> Step:
         """Moves on by one response. Its rows are in the order of their changes, as far as the pages up to this one prove it."""
         if page.status != 200:
-            return self._end_in("the API refuses it", is_lasting=True)
+            return self._end_in("the API refuses that sort, or can't serve it", is_lasting=True)
         limit = self._sizes.effective_limit(page, self.request.limit)
         begin, is_first = (self.request.number - 1) * limit, self.request.number == 1
         rows = [row for row in page.rows if row is not None]
@@ -105,7 +105,7 @@ class ChangesFirst:
         return f"the order may be that of {self._created_field}" if created == sorted(created, reverse=True) else ""
 
     def _doubt_about_later(self, dates: list[str]) -> str:
-        """Why the new rows of a later page may not be those behind the page before; empty where they are."""
+        """Why the new rows of a later page may not be those after the page before; empty where they are."""
         if not dates or dates[0] > self._last_date:
             return f"records are not in the order of their {self._date_field}"
         return "many records changed at the same time" if dates[0] == self._last_date else ""

@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from source_retently.streams.pages import End
-from source_retently.values import NotCoercible, date_of, date_or_none, date_text, utc
+from source_retently.values import NotCoercible, date_or_none, date_text, datetime_of, utc
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far a cursor may lie ahead of this machine's clock before it is ignored."""
 REMEMBERED_FOR = timedelta(days=1)
 """How long a sync remembers what costs more requests than it should take each hour."""
-UNFINISHED = "unfinished"
-"""The key of a state for the position of an unfinished reading."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Reading:
     started: str = ""
     """When the first page was asked for, by the API's clock."""
     newest: str = ""
-    """The newest date of a row that was emitted and is not later than that."""
+    """The newest date of a row that was read, if it is not later than that."""
     has_undated_rows: bool = False
     """Whether a row has no date, so that a filter by date would hide it."""
     sync: str = "incremental"
@@ -80,7 +78,7 @@ class Cursor:
 
         :raises ValueError: when its date is not a date, or far in the future
         """
-        date, unfinished, wrong = state.get(field), state.get(UNFINISHED), state.get("wrong_total")
+        date, unfinished, wrong = state.get(field), state.get("unfinished"), state.get("wrong_total")
         newest = state.get("newest")
         try:
             date = utc(date) if date is not None else None
@@ -147,14 +145,14 @@ class Cursor:
         """Whether a wrong total differs from the list by much more than the last wrong one."""
         if self.wrong_total is None or end.total is None:
             return True
-        last, now = self.wrong_total["total"] - self.wrong_total["rows"], end.total - end.position
-        return last * now < 0 or abs(now) > 2 * abs(last)
+        last, current = self.wrong_total["total"] - self.wrong_total["rows"], end.total - end.position
+        return last * current < 0 or abs(current) > 2 * abs(last)
 
 
 def is_due(last: str | None, now: datetime, every: timedelta = REMEMBERED_FOR) -> bool:
-    """Whether it is that long ago, so that what costs more requests is due again; also where the clock was set."""
+    """Whether `last` is None, that long ago, or that far in the future, as after a clock was set back."""
     try:
-        return last is None or not now - every < date_of(last) <= now + every
+        return last is None or not now - every < datetime_of(last) <= now + every
     except ValueError:
         return True
 

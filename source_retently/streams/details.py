@@ -80,6 +80,12 @@ class DetailStream(HttpSubStream, RetentlyStream, ABC):
             if self.is_skipped:
                 return
             yield {"parent": row}
+        if len(rows) > 1 and not self._has_come and not self.is_skipped:
+            self._outcome.skipped.add(self.name)
+            self.logger.warning(
+                f"{self.name} is skipped: the API has no details of any of the {len(rows):,} rows of {self._parent.name}; "
+                "the account's plan may not include them."
+            )
 
     def replace_refused(self, refusal: PageRefused, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
         if refusal.status in (404, 410) and refusal.is_own:

@@ -1,4 +1,4 @@
-"""`FullRefreshStream`: the mark of a finished full refresh belongs to one sync."""
+"""`FullRefreshStream`: a retry does not repeat a full refresh that an earlier attempt of the same sync has finished."""
 
 from abc import ABC
 from collections.abc import Iterable, MutableMapping
@@ -9,15 +9,18 @@ from airbyte_cdk.sources.streams.checkpoint.checkpoint_reader import FULL_REFRES
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
+from source_retently.streams.saved_position import SavedPosition
+
 SYNC_ID = "sync_id"
-"""The key of a state for the sync that a finished or unfinished full refresh belongs to."""
+"""The key of a state for the id of the sync that finished the full refresh, or is in the middle of it."""
 
 
 class FullRefreshStream(HttpStream, ABC):
     """Reads the stream, unless an earlier attempt of the same sync has finished it as a full refresh.
 
     A platform that retries a failed sync passes the states of the first attempt and a catalog with the same `sync_id`.
-    PyAirbyte passes 1 in every sync, and others none: these ids belong to no sync.
+    PyAirbyte passes 1 in every sync, others 0 or none. These ids identify no sync: a finished stream is read again,
+    an unfinished one is resumed.
     """
 
     _sync_id = 0
@@ -41,7 +44,7 @@ class FullRefreshStream(HttpStream, ABC):
         else:
             self.forget_other_syncs()
             if not self.cursor_field:
-                what = "resuming this full refresh" if self.state.get("keys") else "reading everything, as in each sync"
+                what = "resuming this full refresh" if SavedPosition(self.state, "") else "reading everything, as in each sync"
                 self.logger.info(f"{self.name}: {what}.")
             yield from super().read(configured_stream, logger, slice_logger, stream_state, state_manager, internal_config)
         if is_full and state_manager and not self.is_skipped:

@@ -18,7 +18,7 @@ from source_retently.streams.cursor import Cursor, Reading, is_due
 from source_retently.streams.paged import PagedStream
 from source_retently.streams.pages import End, PageReader, Row, Step
 from source_retently.streams.saved_position import SavedPosition
-from source_retently.values import date_of, date_text
+from source_retently.values import date_text, datetime_of
 
 BOUND_MARGIN = timedelta(seconds=1)
 """Whether the API's date bounds are inclusive is unknown (docs/api.md#date-bounds), so a second more is asked for."""
@@ -128,7 +128,7 @@ class IncrementalStream(PagedStream, ABC):
             return start
         try:
             margin = self._settings.lookback if self.filters_by_date else CHANGE_MARGIN
-            return max(date_text(min(date_of(cursor), now()) - margin), start or "")
+            return max(date_text(min(datetime_of(cursor), now()) - margin), start or "")
         except OverflowError:
             return start
 
@@ -188,7 +188,7 @@ class IncrementalStream(PagedStream, ABC):
 
     def end_reading(self, end: End) -> None:
         """Moves the cursor, over rows that were emitted."""
-        # A whole list without rows shows no changes either: where it comes back, those that it had meanwhile are still to come.
+        # An empty list does not prove that nothing changed: the date stays, for the changes that come when the rows are back.
         date = self._reading.newest if self.filters_by_date or not end.seen else self._reading.started
         repeated = self.most_readings > 1
         self._set_cursor(self._cursor.after_end(date, end, self._reading, since=self._start, repeated=repeated))
@@ -217,5 +217,5 @@ def _bounds(start: str | None) -> dict[str, str]:
     """
     with suppress(OverflowError):  # there is nothing before the first second of the year 1
         if start:
-            return {"startDate": date_text(min(date_of(start), now()) - BOUND_MARGIN)[:19] + "Z"}
+            return {"startDate": date_text(min(datetime_of(start), now()) - BOUND_MARGIN)[:19] + "Z"}
     return {}

@@ -1,4 +1,4 @@
-"""`PageSizes`: with which limit and page number to ask for the rows behind a position."""
+"""`PageSizes`: with which limit and page number to ask for the rows after a position."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ LEAST_OVERLAPPING = 3
 
 
 def page_for(position: int, size: int, overlap: int = 0) -> Request:
-    """The page that begins more than `overlap` rows before the position, ends behind it and wastes the fewest rows.
+    """The page that begins more than `overlap` rows before the position, ends after it and wastes the fewest rows.
 
     :param position: rows read so far
     :param size: rows of the largest page; limits from half of it are tried
@@ -35,7 +35,7 @@ def page_for(position: int, size: int, overlap: int = 0) -> Request:
         waste = (position - begin) + (size - limit)
         if begin + limit > position and waste < least:
             best, least = Request(target // limit + 1, limit), waste
-    # Pages of a handful of rows may have no such limit: then the page begins behind the last row, and proves nothing.
+    # Pages of a handful of rows may have no such limit: then the page begins after the last row, and proves nothing.
     return best or Request(position // size + 1, size)
 
 
@@ -63,7 +63,7 @@ class PageSizes:
         self._most_rows, self._size = 0, size
 
     def request_at(self, position: int) -> Request:
-        """The page with the first row behind a position."""
+        """The page with the first row after a position."""
         if self.is_fixed or self.is_trial:
             return Request(position // self.largest + 1, self.largest)
         return page_for(position, self.largest, min(self.overlap, self.largest // 4))

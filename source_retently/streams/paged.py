@@ -22,7 +22,7 @@ from source_retently.streams.prefetch import Prefetch
 from source_retently.streams.progress import Progress
 
 PREFETCHED_BYTES = 12_000_000
-"""Bytes of the pages that are fetched ahead, as far as the last one tells."""
+"""Bytes of the pages that are prefetched, estimated from the size of the last page."""
 
 
 class PagedStream(RetentlyStream, ABC):
@@ -140,7 +140,7 @@ class PagedStream(RetentlyStream, ABC):
 
     def _prefetch_after(self, page: Page) -> None:
         if self._paginator and self._prefetch and self._settings.workers > 1:
-            # Nothing is foreseen after a page that was not as expected: what was fetched ahead shows the list as it was before.
+            # Nothing is foreseen after a page that was not as expected: what was prefetched shows the list as it was before.
             most = min(self._settings.workers, max(1, PREFETCHED_BYTES // max(1, page.size)))
             self._prefetch.expect(islice(self._paginator.foreseen(page.total), most))
 
@@ -150,10 +150,12 @@ class PagedStream(RetentlyStream, ABC):
             self._outcome.counted[self.name] = end.total
         if end.may_lack_rows:
             self._outcome.may_lack_rows.add(self.name)
+            listed = max(end.position, end.total or 0)
+            count = f"{end.seen:,} of {listed:,}" if end.seen < listed else f"{end.seen:,}"
             self.logger.warning(
-                f"{self.name}: {end.seen:,} of {end.position:,} records were read, because the API "
+                f"{self.name}: {count} records were read and some may be missing, because the API "
                 f"{'changed the order of rows' if end.order_changed else 'moved rows or left some out'} while they were read; "
-                "later syncs will look for the others."
+                "later syncs read the list again."
             )
         elif end.total_is_wrong:
             self.warn_wrong_total(end)

@@ -58,7 +58,8 @@ class End:
     order_changed: bool
     """Whether the API changed the order of rows while they were read."""
     may_lack_rows: bool
-    """Whether the order changed, or fewer rows than positions were read, and the total does not prove that none is missing."""
+    """Whether fewer rows than positions were read, the API leaves rows out of its pages, or the order changed and no total
+    proves that all were read."""
     overlaps: bool
     """Whether every page after the first began with a row that had been read."""
 

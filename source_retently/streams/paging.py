@@ -1,21 +1,13 @@
 """Paging that proves itself: which page to ask for next, which of its rows are new, and when the list has been read to its end.
 
-Rows come and go while they are read. Nothing here knows HTTP or the CDK. The rules (docs/architecture.md, "Paging"):
+Rows are inserted and deleted while they are read. Nothing here knows HTTP or the CDK. The five rules, and why they are so, are
+in docs/architecture.md ("Paging"). Here
 
-1. Every page after the first is asked for so that it begins with a row that has already been read. Page numbers can do that,
-   because the limit is ours to choose: page 3 of 998 begins at row 1,996. A known first row proves, in a list of stable order,
-   that no row moved onto an earlier page. After an unknown one the paginator goes back, by doubling distances, to a known one.
-   The first page is asked for again where the second does not begin with the very row that the first had there.
-2. The list ends with a page shorter than asked whose last position equals its own total, or that has the row read last and no
-   unseen one. An empty page, or another one without an unseen row, is asked for again; then the API gives smaller pages now, or
-   the stream fails. So it does where a list that had rows has none any more.
-3. Where a known row comes behind an unknown one, the order itself changes (ties broken differently each time). The list is read
-   again as long as that brings unseen rows; after that, only a total that never moved and equals the rows seen is proof.
-4. Totals decide nothing else. One that counts more rows than were read makes the paginator look at the page with the last of
-   them. Where that has none, the total is reported, and otherwise ignored. Where it has some, the API leaves rows out of its
-   pages: then each page is read from where it should begin, without overlap and without proof.
-5. A resumed reading looks for the last rows of the page taken last, going back, and goes on from the first of the same date.
-   Where the list is sorted the other way now, it starts anew.
+1. `_check_first_row`, `_check_first_page` and `_step_back` see to it that each page begins with a row that was read;
+2. `_accept`, `_check_empty_list` and `_stale` find the end;
+3. `_finish` reads a list again whose order changes;
+4. `_look_past_end` and `_take_by_span` are about totals that count more rows than were read;
+5. `_look_for_saved_position` resumes.
 """
 
 from source_retently.streams.page_sizes import LEAST_OVERLAPPING, SAFE_PAGE
@@ -84,7 +76,7 @@ class Paginator(PagingMoves):
             is_past_end = not keys or (total is not None and begin >= total and self._seen.has_all(keys))
             if not is_past_end:
                 return None
-            if (self.position + sizes.is_trial if total is None else total) <= self.position:
+            if not sizes.is_trial if total is None else total <= self.position:
                 self._overlaps = False
                 return self._finish()
             return self._step_back(keys, begin, limit)
@@ -123,7 +115,7 @@ class Paginator(PagingMoves):
             return Step(failure="the first page has no rows, although the second has some")
         if self._had_rows:
             return Step(failure="the list has no rows any more, although it had some")
-        return self._look_behind()
+        return self._look_past_end()
 
     def _accept(self, page: Page, keys: list[int], begin: int, limit: int) -> Step:
         """Takes a page that is in its place: emits what is unseen, and decides whether the list ends here."""
@@ -133,7 +125,7 @@ class Paginator(PagingMoves):
             self._has_come_short = True
             return Step(event=f"the API counts {page.total:,} rows but gave {len(keys):,}, asking again")
         was_back, self._back = self._back > 0, 0
-        unseen = self._unseen(page, keys, begin, is_behind=was_back)
+        unseen = self._unseen(page, keys, begin, may_be_known=was_back)
         rows = [row for row in unseen.values() if row is not None]
         self._is_catching_up = (self._is_catching_up or was_back) and not unseen
         if self._is_catching_up and self._known_page != self.request:
@@ -147,7 +139,7 @@ class Paginator(PagingMoves):
             self._move_to(page, len(keys))
             self._sizes.clamp_to(max(len(keys), LEAST_OVERLAPPING))
             return self._ask(rows=rows)
-        # A list that goes on behind a page that came short hides rows: it removes them after paging.
+        # Where unseen rows follow a short page, the API removes hidden rows from pages after it has cut the list into them.
         self._has_hidden_rows, self._was_short = self._has_hidden_rows or (self._was_short and bool(unseen)), is_short
         is_end = is_short and (page.total == begin + len(keys) or self._last_key in keys)
         is_expected = is_end or (not is_short and (self._is_catching_up or is_first)) or self._last_key is None
@@ -159,18 +151,18 @@ class Paginator(PagingMoves):
         self._move_to(page, begin + len(keys))
         if is_short and (page.total == self.position or not (unseen or was_back)):
             self._last_count = len(keys)
-            return self._look_behind(rows)
+            return self._look_past_end(rows)
         self._foresees = not is_short
         return self._ask(rows=rows)
 
     def _take_look(self, keys: list[int]) -> Step:
-        """Goes on where there are rows behind what seemed to be the end."""
+        """Goes on where there are rows after what seemed to be the end."""
         self._look = None
         if self._seen.has_all(keys):
             return self._finish()
         self._looks += 1
         if self._looks == 1:
-            return self._ask("rows lie behind what looked like the end of the list, asking again")
+            return self._ask("there are rows after what looked like the end of the list, asking again")
         if self._looks == 2 and self._is_smaller_page(self._last_count):
             return self._ask_for_smaller(self._last_count)
         self._is_by_span, self._overlaps = True, False
@@ -180,7 +172,7 @@ class Paginator(PagingMoves):
 
     def _take_by_span(self, page: Page, keys: list[int], begin: int, limit: int) -> Step:
         """Takes a page that may lack rows, so that the next one begins where this one should end."""
-        unseen = self._unseen(page, keys, begin, is_behind=True)
+        unseen = self._unseen(page, keys, begin, may_be_known=True)
         self.position = begin + limit
         rows = [row for row in unseen.values() if row is not None]
         is_end = page.status != 200 or self.position >= (self._totals.last or 0)
@@ -210,15 +202,15 @@ class Paginator(PagingMoves):
         if not keys and tries == 1 and not was_trial:
             return Step(event="the API gave a page without rows, asking again")
         if tries > MOST_STEPS_BACK:
-            return Step(failure=f"no page goes on behind row {self.position:,}, where the last one ended")
-        self.saved = NOTHING_SAVED  # until a known row is found, the list may not go on behind what was read
+            return Step(failure=f"no page continues after row {self.position:,}, where the last one ended")
+        self.saved = NOTHING_SAVED  # until a known row is found, the list may not go on after what was read
         self._sizes.overlap = max(1, 2 * self._sizes.overlap)
         return self._go_back(begin, limit, "rows were deleted while reading")
 
     def _look_for_saved_position(self, page: Page, keys: list[int], begin: int, limit: int) -> Step | None:
         """Finds the row at which an earlier run stopped; None when the page is to be taken."""
         first = -1
-        if page.total is None or begin < page.total:  # else it may be any page, in place of one behind the end
+        if page.total is None or begin < page.total:  # else it may be any page, in place of one after the end
             found = self._resumed.last_index(page)
             if self._resumed.is_reversed(page) or (found >= 0 and begin + found >= self._resumed.position):
                 # Rows were inserted before, or the page taken last was not the one asked for: rows before it may be unread.
@@ -230,7 +222,6 @@ class Paginator(PagingMoves):
             self._seen.add(keys[:first])
             self._seen.uncounted = begin
         elif self.request.number > 1:
-            begin = begin if page.status == 200 else 0
             return self._go_back(begin, limit, "looking for the row at which the last sync stopped")
         self._resumed.clear()
         self._is_catching_up = 0 < first == len(keys)  # a page that was read whole

@@ -39,7 +39,8 @@ class PagingMoves:
         self.position = self._resumed.position
         """Rows of the list up to the page taken last."""
         self.saved: Mapping[str, Any] = saved if saved and self._resumed else NOTHING_SAVED
-        """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`."""
+        """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`,
+        `newest_first`."""
         self._seen, self._totals = SeenKeys(), Totals()
         self._is_falling = self._resumed.is_newest_first if self._resumed else None  # None while all rows are of one date
         # How far the reading has come.
@@ -60,11 +61,11 @@ class PagingMoves:
         self._first_of_list: int | None = None  # first key of an unproved page 1
         self._foresees = False  # the next pages can be fetched early
         self._early: set[Request] = set()  # foreseen, and therefore perhaps fetched before the page in front of it
-        # What lies behind the page that seems to be the last one.
+        # What lies after the page that seems to be the last one.
         self._look: Request | None = None
         self._looks, self._last_count = 0, 0  # how often it was looked for, and rows of the last page
         self._is_by_span = False  # the API leaves rows out of its pages
-        self._was_short, self._has_hidden_rows = False, False  # the page taken last; a list that goes on behind such a page
+        self._was_short, self._has_hidden_rows = False, False  # the page taken last; a list that goes on after such a page
         self._overlaps = True
         self.request = self._sizes.request_at(self.position)
         """What to ask for next."""
@@ -97,11 +98,12 @@ class PagingMoves:
         self.request = self._sizes.request_at(self.position)
         return Step(rows, event=event)
 
-    def _unseen(self, page: Page, keys: list[int], begin: int, *, is_behind: bool) -> dict[int, Row | None]:
-        is_in_order = self._readings == 1 and not (is_behind or self._is_catching_up)
+    def _unseen(self, page: Page, keys: list[int], begin: int, *, may_be_known: bool) -> dict[int, Row | None]:
+        is_in_order = self._readings == 1 and not (may_be_known or self._is_catching_up)
         first_expected = self.position - begin if is_in_order else None
-        growth = self._totals.growth if self._pages else 0
-        unseen = self._seen.take(page, keys, first_expected=first_expected, growth=growth, date_field=self._date_field)
+        unseen = self._seen.take(
+            page, keys, first_expected=first_expected, growth=self._totals.growth, date_field=self._date_field
+        )
         if unseen:
             self._last_unseen = self._requests
             self._unseen_in_reading += len(unseen)
@@ -115,7 +117,7 @@ class PagingMoves:
         falls = is_falling(page, self._date_field)
         self._is_falling = self._is_falling if falls is None else falls
         extra = {"size": self._sizes.clamp, "order_changes": is_doubtful, "newest_first": self._is_falling}
-        # Nor can it go on behind a first page that the second has not proved yet, nor while all rows are of one date: they
+        # Nor can it go on after a first page that the second has not proved yet, nor while all rows are of one date: they
         # are read once more, and nothing would show that the list is in reverse by then.
         has_one_date = self._is_falling is None and any(dates_of(page, self._date_field))
         keys = [] if self._first_page or has_one_date else list(page.keys[-REMEMBERED_KEYS:])
@@ -130,7 +132,7 @@ class PagingMoves:
             self.request = self._sizes.request_at(self.position)
         return Step(event=f"{why}, going back to row {self.request.begin + 1:,}")
 
-    def _look_behind(self, rows: Sequence[Row] = ()) -> Step:
+    def _look_past_end(self, rows: Sequence[Row] = ()) -> Step:
         """The list seems to end; where its total counts more rows than were read, the page with the last one is asked for."""
         total, is_in_order = self._totals.last or 0, self._readings == 1 and not self._seen.order_changed
         if not is_in_order or total <= min(self.position, self._seen.rows):

@@ -33,7 +33,7 @@ class SavedPosition:
         return max((i for i, key in enumerate(page.keys) if key in self._keys), default=-1)
 
     def is_reversed(self, page: Page) -> bool:
-        """Whether the list is sorted the other way now, so that the rows before the saved ones are those behind them."""
+        """Whether the list is sorted the other way now, so that the rows before the saved ones are those after them."""
         return is_falling(page, self._date_field) is (not self.is_newest_first)
 
     def first_unread(self, page: Page, found: int) -> int:

@@ -18,6 +18,7 @@ class SchemaLog:
         self._logger = logger
         self._unknown: set[str] = set()
         self._nulled = nulled
+        self._has_left_out = False
 
     def became_null(self, path: str, wanted: str, value: Any) -> None:
         """A value became null, because it can't be coerced to the wanted type."""
@@ -25,6 +26,14 @@ class SchemaLog:
             self._nulled.add(path)
             self._logger.warning(
                 f"{self._stream}: {path} should be {wanted} but came as {type(value).__name__}; such values become null."
+            )
+
+    def left_out(self, row: Any) -> None:
+        """A row can't be emitted, because it is not an object."""
+        if not self._has_left_out:
+            self._has_left_out = True
+            self._logger.warning(
+                f"{self._stream}: a row should be an object but came as {type(row).__name__}; such rows are left out."
             )
 
     def unknown(self, names: set[str]) -> None:

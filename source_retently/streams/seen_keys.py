@@ -13,7 +13,7 @@ class SeenKeys:
         self.uncounted = 0
         """Rows without a key of their own here: before a resumed page, twice on a page, newly inserted."""
         self.order_changed = False
-        """Whether a known row came behind an unknown one."""
+        """Whether a known row came after an unknown one."""
         self.order_changes_now = False
         """The same, since the list was last read from page 1."""
 
@@ -54,7 +54,7 @@ class SeenKeys:
         return unseen > 0 and is_newest_first(page, date_field) and dates[unseen - 1] > dates[unseen]
 
     def shows_deletion(self, page: Page, keys: list[int]) -> bool:
-        """Whether known rows with keys of their own come behind unknown ones."""
+        """Whether known rows with keys of their own come after unknown ones."""
         own = [key for key, text in zip(keys, page.keys, strict=True) if text[:1] != GENERATED_KEY_PREFIX]
         unseen = [key not in self._hashes for key in own]
         return True in unseen and not all(unseen[unseen.index(True) :])

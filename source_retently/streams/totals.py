@@ -12,7 +12,7 @@ class Totals:
         self.growth = 0
         """By how many rows the last total is larger than all before."""
         self.is_too_small = False
-        """Whether the list has rows behind the total."""
+        """Whether the list has more rows than a response counted."""
         self._all: set[int | None] = set()
 
     def note(self, page: Page) -> None:
