@@ -121,6 +121,13 @@ def test_a_refused_refresh_token_is_a_config_error(api: responses.RequestsMock, 
     assert waits == []
 
 
+@pytest.mark.parametrize("code", [400, 401, 403])
+def test_a_refresh_token_that_is_refused_with_200_is_not_called_a_key(api: responses.RequestsMock, code: int) -> None:
+    api.post(TOKEN_URL, json={"code": code, "message": "no", "data": None})
+    with pytest.raises(AirbyteTracedException, match=rf"refresh token \(HTTP {code}\)[^\n]*sign in"):
+        signed(oauth())
+
+
 @pytest.mark.parametrize(
     "bad", [{"status": 503}, {"body": requests.exceptions.ConnectionError()}, {"json": {}}, {"body": "<html>"}]
 )

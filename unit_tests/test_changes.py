@@ -231,13 +231,16 @@ def test_a_state_of_1_0_0_reads_the_whole_list() -> None:
     assert len(account.queries) == 1
 
 
-def test_a_server_that_fails_on_the_sort_costs_no_sync() -> None:
+def test_a_server_that_fails_on_the_sort_costs_no_sync(caplog: pytest.LogCaptureFixture) -> None:
     account = Account(3000, "heavy")
     _, state = sync(account, {})
     account.now += HOUR
     account.change(account.rows[3])
-    came, state = sync(account, state)
+    with caplog.at_level("WARNING", "airbyte"):
+        came, state = sync(account, state)
     assert came.keys() == {account.rows[3]["id"]}
+    assert "could not serve the request for customers" in caplog.messages[-1]
+    assert caplog.messages[-1].endswith("Reading the whole list instead.")
     account.now += HOUR
     sync(account, state)
     assert {query["sort"] for query in account.queries} == {"createdDate"}

@@ -72,6 +72,15 @@ def test_details_of_deleted_rows_are_left_out(api: responses.RequestsMock) -> No
     assert run.warnings == ["template_details: t1 was deleted meanwhile (HTTP 404), going on without it."]
 
 
+def test_details_that_no_row_has_are_skipped(api: responses.RequestsMock) -> None:
+    api.get(f"{API}templates", json={"templates": [{"id": "t1"}, {"id": "t2"}]})
+    for name in ("t1", "t2"):
+        api.get(f"{API}templates/{name}", status=404, json=refusal(404))
+    run = sync("templates", "template_details")
+    assert run.warnings[-1].startswith("template_details is skipped: the API has no details of any of the 2 rows of templates")
+    assert "template_details: skipped, see the warning above" in run.logs()[-1]
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_details_of_deleted_groups_are_left_out(api: responses.RequestsMock, status: int) -> None:
     api.get(f"{API}trends", json=GROUPS)

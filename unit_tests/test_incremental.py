@@ -1,5 +1,7 @@
 """Cursor state: what a stream requests, emits and stores."""
 
+import random
+import re
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -12,7 +14,7 @@ from airbyte_cdk.models import SyncMode
 from source_retently.run_context import Settings
 from source_retently.streams.endpoints import Customers, Feedback
 from source_retently.streams.incremental import IncrementalStream
-from unit_tests.conftest import API, Response
+from unit_tests.conftest import API, ListEndpoint, Response
 from unit_tests.incremental_sync import (
     MARCH_2,
     MARCH_5,
@@ -127,6 +129,14 @@ def test_all_customers_are_read_and_changed_ones_emitted(serve: Serve) -> None:
     assert not {"startDate", "endDate"} & set(api.queries[0])
 
 
+def test_customers_before_the_start_date_are_left_out_of_later_syncs_as_well(serve: Serve) -> None:
+    rows = [{"id": str(i), "createdDate": f"2024-03-{day:02}T12:00:00.000Z"} for i, day in enumerate((1, 4, 5, 6))]
+    serve(Customers, rows)
+    first, states = sync(build(Customers, MARCH_5))
+    second, _ = sync(build(Customers, MARCH_5), states[-1])
+    assert first == second == ["2", "3"]
+
+
 def test_a_list_that_is_empty_once_hides_no_change_from_the_next_sync(serve: Serve) -> None:
     state = {"updatedDate": "2024-04-01T00:00:00.000Z"}
     serve(Customers, [])
@@ -134,6 +144,19 @@ def test_a_list_that_is_empty_once_hides_no_change_from_the_next_sync(serve: Ser
     assert (ids, states[-1]) == ([], state)
     serve(Customers, [{"id": "changed", "updatedDate": "2024-05-02T00:00:00.000Z"}])
     assert sync(build(Customers), states[-1])[0] == ["changed"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_warning_of_missing_records_counts_fewer_than_there_are(
+    api: responses.RequestsMock, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint, chance = ListEndpoint("responses", feedback(*[5] * 60), numbers=False), random.Random(seed)
+    endpoint.before_request = lambda _: chance.shuffle(endpoint.rows)
+    api.add_callback(responses.GET, f"{API}feedback", endpoint)
+    sync(build(Feedback, page_size=20))
+    found = re.search(r"feedback: (\d+)(?: of (\d+))? records were read and some may be missing", caplog.text)
+    assert found
+    assert not found[2] or int(found[1]) < int(found[2])
 
 
 def test_a_row_with_a_future_date_does_not_move_the_cursor(serve: Serve) -> None:

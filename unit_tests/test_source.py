@@ -109,6 +109,51 @@ MAY_BE_LACKING = ("trend_groups", "suppressed_emails", "suppressed_domains", "ac
 PATHS = {"trend_groups": "trends", "suppressed_emails": "suppressions/emails", "suppressed_domains": "suppressions/domains"}
 
 
+@pytest.mark.parametrize(
+    ("statuses", "kind"),
+    [
+        ((503, 400), "transient_error"),
+        ((503, 401), "config_error"),
+        ((400, 422), "system_error"),
+        ((503, 502), "transient_error"),
+    ],
+)
+def test_a_run_whose_streams_fail_in_different_ways_has_the_most_urgent_type(
+    api: responses.RequestsMock, statuses: tuple[int, int], kind: str
+) -> None:
+    for stream, status in zip(("templates", "campaigns"), statuses, strict=True):
+        api.get(API + stream, status=status)
+    run = sync("templates", "campaigns")
+    assert run.errors[-1]["message"].startswith("2 of 2 streams failed")
+    assert run.errors[-1]["failure_type"] == kind
+
+
+@pytest.mark.parametrize("body", [{"data": None}, {"items": [{"id": "1"}]}, [1], {"success": False}])
+def test_json_without_the_data_of_a_stream_is_no_proxys(api: responses.RequestsMock, body: Any) -> None:
+    api.get(f"{API}campaigns", json=body)
+    message = sync("campaigns").errors[0]["message"]
+    assert "returned JSON without the data" in message
+    assert "proxy" not in message
+
+
+def test_a_row_that_is_not_an_object_is_reported_as_left_out(api: responses.RequestsMock) -> None:
+    api.get(f"{API}campaigns", json={"campaigns": [{"id": "1"}, "2", "3"]})
+    run = sync("campaigns")
+    assert run.keys("campaigns") == ["1"]
+    assert run.warnings == ["campaigns: a row should be an object but came as str; such rows are left out."]
+    assert run.logs()[-1].endswith("campaigns: 1 read, 1 emitted, some may be missing")
+
+
+@pytest.mark.parametrize(("doubt", "line"), [({}, "resuming this"), ({"order_changes": True}, "reading everything")])
+def test_a_full_refresh_says_what_it_reads(api: responses.RequestsMock, doubt: dict[str, Any], line: str) -> None:
+    rows = [{"id": str(i), "createdDate": f"2024-01-01T00:{i:02}:00.000Z"} for i in range(30)]
+    api.add_callback(responses.GET, f"{API}companies", ListEndpoint("companies", rows, limit=10))
+    state = {"position": 20, "keys": ["19"], "size": 10, **doubt}
+    run = sync("companies", states=[state_of("companies", state)])
+    assert any(line in text for text in run.logs())
+    assert len(run.records("companies")) == (30 if doubt else 11)
+
+
 def refuse(api: responses.RequestsMock, stream: str, status: int, **body: Any) -> None:
     path = {**PATHS, "account": "ping"}.get(stream, stream)
     api.get(f"{API}{path}", status=status, **body)
