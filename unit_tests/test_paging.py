@@ -343,15 +343,35 @@ def test_rows_change_between_a_kill_and_the_resumed_sync(
         assert len(outcome.emitted) - len(set(outcome.emitted)) <= (100 if die_after == 1 else max(1, ties))
 
 
-def test_a_resumed_reading_that_is_killed_after_one_page_is_resumed_again() -> None:
+@pytest.mark.parametrize("date_field", ["date", ""])
+def test_a_resumed_reading_that_is_killed_after_one_page_is_resumed_again(date_field: str) -> None:
     api, saved, positions = ChangingList(0, 1000), None, []
     for pages in (2, 1, 1, 1):  # the first page is proved by the second
-        paginator = Paginator(SIZE, saved, date_field="date")
+        paginator = Paginator(SIZE, saved, date_field=date_field)
         for _ in range(pages):
             paginator.take(api.get(paginator.request))
         saved = paginator.saved
         positions.append(saved["position"])
     assert 0 < positions[0] < positions[1] < positions[2] < positions[3]
+
+
+def test_a_reading_that_is_killed_before_it_finds_its_position_keeps_it() -> None:
+    saved = {"position": 300, "keys": ["300"]}
+    paginator = Paginator(SIZE, saved, date_field="date")
+    api = ChangingList(0, 1000)
+    for _ in range(250):
+        api.delete(0)
+    step = paginator.take(api.get(paginator.request))
+    assert step.event.startswith("looking for the row")
+    assert paginator.saved == saved
+
+
+@pytest.mark.parametrize("status", [403, 410])
+def test_a_page_that_is_forbidden_is_not_the_end(status: int) -> None:
+    paginator = Paginator(SIZE)
+    paginator.take(ChangingList(0, 1000, total="none").get(paginator.request))
+    assert paginator.request.number == 2
+    assert not paginator.can_take(status)
 
 
 def test_a_killed_reading_in_changing_order_restarts() -> None:

@@ -42,7 +42,7 @@ class PagingMoves:
         """What a later run needs to go on: `position` (rows read), `keys` (the last ones), `size`, `order_changes`,
         `newest_first`."""
         self._seen, self._totals = SeenKeys(), Totals()
-        self._is_falling = self._resumed.is_newest_first if self._resumed else None  # None while all rows are of one date
+        self._is_falling: bool | None = None  # whether the newest rows come first; None while all rows are of one date
         # How far the reading has come.
         self._requests = self._pages = 0  # responses, and those of them that were pages in their place
         self._last_unseen = 0  # number of the response that last brought an unseen row
@@ -79,7 +79,7 @@ class PagingMoves:
         """Whether a response with this status is about the page, and not about the stream."""
         if status == 504:
             return self.request.limit > SMALLEST_PAGE
-        is_too_large = status == 400 and self.size > SAFE_PAGE and self._pages == 0
+        is_too_large = status == 400 and self.size > SAFE_PAGE
         return status in (400, 404) and (self.request.number > 1 or is_too_large)
 
     def foreseen(self, total: int | None) -> Iterator[Request]:
@@ -126,7 +126,7 @@ class PagingMoves:
 
     def _go_back(self, begin: int, limit: int, why: str) -> Step:
         before = self.request
-        while self.request == before and before.number > 1:  # pages of a few rows may not overlap
+        while self.request == before:  # pages of a few rows may not overlap
             self._back += 1
             self.position = max(0, begin - (2 ** (self._back - 1) - 1) * limit)
             self.request = self._sizes.request_at(self.position)

@@ -15,7 +15,7 @@ class SavedPosition:
         anchors = frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()
         is_usable = anchors and type(position) is int and position > 0 and not saved.get("order_changes")
         self._keys = anchors if is_usable else frozenset()
-        self._date_field, self.is_newest_first = date_field, saved.get("newest_first") is True
+        self._date_field, self._was_newest_first = date_field, saved.get("newest_first") is True
         self.position = int(position) if is_usable and position else 0
         """Rows that were read."""
         self.date = ""
@@ -34,7 +34,7 @@ class SavedPosition:
 
     def is_reversed(self, page: Page) -> bool:
         """Whether the list is sorted the other way now, so that the rows before the saved ones are those after them."""
-        return is_falling(page, self._date_field) is (not self.is_newest_first)
+        return is_falling(page, self._date_field) is (not self._was_newest_first)
 
     def first_unread(self, page: Page, found: int) -> int:
         """Index of the first row to read.
@@ -47,5 +47,5 @@ class SavedPosition:
         self.date = dates[found] if found >= 0 and not self.date else self.date
         if not self.date:
             return found
-        is_before = [date > self.date if self.is_newest_first else date < self.date for date in dates]
+        is_before = [date > self.date if self._was_newest_first else date < self.date for date in dates]
         return is_before.index(False) if False in is_before else len(dates)
