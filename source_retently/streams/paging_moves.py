@@ -46,7 +46,7 @@ class PagingMoves:
         # How far the reading has come.
         self._requests = self._pages = 0  # responses, and those of them that were pages in their place
         self._last_unseen = 0  # number of the response that last brought an unseen row
-        self._readings, self._unseen_in_reading = 1, 0  # how often the list is read, and unseen rows of this time
+        self._readings = 1  # how often the list is read
         self._last_key: int | None = None  # of the page taken last
         self._first_page: list[int] = []  # its keys, until the second page proves it
         # Going back, after a page that does not begin with a known row.
@@ -106,7 +106,6 @@ class PagingMoves:
         )
         if unseen:
             self._last_unseen = self._requests
-            self._unseen_in_reading += len(unseen)
         return unseen
 
     def _move_to(self, page: Page, position: int) -> None:
@@ -134,8 +133,8 @@ class PagingMoves:
 
     def _look_past_end(self, rows: Sequence[Row] = ()) -> Step:
         """The list seems to end; where its total counts more rows than were read, the page with the last one is asked for."""
-        total, is_in_order = self._totals.last or 0, self._readings == 1 and not self._seen.order_changed
-        if not is_in_order or total <= min(self.position, self._seen.rows):
+        total = self._totals.last or 0
+        if self._seen.order_changed or total <= min(self.position, self._seen.rows):
             return self._finish(rows)
         self._look = self.request = Request((total - 1) // self.size + 1, self.size)
         return Step(rows)
@@ -144,10 +143,9 @@ class PagingMoves:
         """The list has been read to its end, or is read again because its order changes."""
         seen = self._seen
         changes, seen.order_changes_now = seen.order_changes_now, False
-        is_fruitful = self._readings == 1 or self._unseen_in_reading > 0
-        if changes and is_fruitful and not self._is_by_span and self._readings < self._most_readings:
+        if changes and not self._is_by_span and self._readings < self._most_readings:
             self._readings += 1
-            self._unseen_in_reading = self.position = seen.uncounted = 0
+            self.position = seen.uncounted = 0
             self._steps_back.clear()
             return self._ask("the API changed the order of rows while they were read, reading the list again", rows)
         is_proved = self._totals.is_proof(len(seen))

@@ -15,7 +15,7 @@ class SeenKeys:
         self.order_changed = False
         """Whether a known row came after an unknown one."""
         self.order_changes_now = False
-        """The same, since the list was last read from page 1."""
+        """The same, since the list was last read from page 1. Such a reading has brought an unseen row."""
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -51,7 +51,7 @@ class SeenKeys:
         """Whether a page that is read again is newest-first, with rows before the known ones that are newer than these."""
         unseen = next((i for i, key in enumerate(keys) if key in self._hashes), 0)
         dates = dates_of(page, date_field)
-        return unseen > 0 and is_newest_first(page, date_field) and dates[unseen - 1] > dates[unseen]
+        return is_newest_first(page, date_field) and dates[unseen - 1] > dates[unseen]
 
     def shows_deletion(self, page: Page, keys: list[int]) -> bool:
         """Whether known rows with keys of their own come after unknown ones."""
@@ -68,8 +68,8 @@ class SeenKeys:
         :param growth: by how many rows the last total is larger than all before
         """
         latest: dict[int, Row | None] = {}
-        most_inserted = self._most_inserted(page, keys, date_field, growth) if first_expected is not None else 0
-        is_inserted = first_expected is None and self._begins_with_inserted(page, keys, date_field)
+        most_inserted = self._most_inserted(page, keys, date_field, growth)
+        is_inserted = self._begins_with_inserted(page, keys, date_field)
         for i, (key, row) in enumerate(zip(keys, page.rows, strict=True)):
             if key in latest:
                 self.uncounted += 1  # two rows with one key on one page are two
