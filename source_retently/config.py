@@ -48,6 +48,8 @@ def _secret(value: str) -> str:
         raise ValueError("is empty: fill it in")
     if re.search(r"[\r\n]", value):
         raise ValueError("contains a line break: paste it again as one line")
+    if value.startswith("api_key="):
+        raise ValueError("begins with api_key=: leave that out")
     if not is_valid_in_header(value):
         raise ValueError("contains whitespace or characters that are not ASCII: copy it again from Retently")
     return value
@@ -195,7 +197,10 @@ class Config(_Options):
         """Options that do not exist, each with the name that is perhaps meant. Those with an underscore are the platform's."""
         kinds = {*TokenCredentials.model_fields, *OAuthCredentials.model_fields}
         given = {name: set(type(self).model_fields) for name in self.model_extra or {}}
-        given |= {f"credentials.{name}": kinds for name in (self.credentials.model_extra or {}).keys() - kinds}
+        given |= {
+            f"credentials.{name}": kinds | set(type(self).model_fields)
+            for name in (self.credentials.model_extra or {}).keys() - kinds
+        }
         return {
             shortened([name]): next(iter(get_close_matches(name.removeprefix("credentials."), sorted(known), 1)), "")
             for name, known in sorted(given.items())
@@ -222,7 +227,7 @@ def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
     :raises ConfigError: when it is not clear which kind of credentials is meant
     """
     config = _without_nulls(raw)
-    legacy = [config.pop(name) for name in ("api_key", "ApiKey") if name in config]
+    legacy = [config[name] for name in ("api_key", "ApiKey") if name in config]
     credentials = config.get("credentials")
     credentials = _without_nulls(credentials) if isinstance(credentials, Mapping) else credentials
     if credentials is None or (credentials == {} and legacy):
@@ -232,6 +237,7 @@ def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
                 f"or client_id, client_secret and refresh_token of an OAuth application."
             )
         credentials = {"auth_type": "Token", "api_key": next((key for key in legacy if key), "")}
+        config = {name: value for name, value in config.items() if name not in ("api_key", "ApiKey")}
     if not isinstance(credentials, Mapping):
         raise ConfigError("credentials must be an object: give it api_key, or client_id, client_secret and refresh_token.")
     return {**config, "credentials": _with_auth_type(credentials)}

@@ -1,6 +1,7 @@
 """Reads the config, catalog and state files. Error messages say what is wrong with a file, and never quote its content."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from serpyco_rs import SchemaValidationError
 from source_retently.config import ConfigError, shortened
 from source_retently.streams.endpoints import STREAMS
 
+LOGGER = logging.getLogger("airbyte")
 NAMES = [camel_to_snake(stream.__name__) for stream in STREAMS]
 """The names of all streams, as the CDK makes them, without creating the streams."""
 
@@ -85,7 +87,11 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
     """
     content = read_json(path, "state") if path else None
     try:
-        return [AirbyteStateMessageSerializer.load(_stream_message(state)) for state in _stream_states(content)]
+        messages = [_stream_message(state) for state in _stream_states(content)]
+        names = {message["stream"]["stream_descriptor"]["name"] for message in messages}
+        if unknown := sorted(names - set(NAMES)):
+            LOGGER.warning(f"The state file {path} has the state of {shortened(unknown)}, which is no stream and is ignored.")
+        return [AirbyteStateMessageSerializer.load(message) for message in messages]
     except (SchemaValidationError, TypeError, AttributeError, KeyError):
         raise ConfigError(
             f"The state file {path} contains no states: write the STATE messages of the last sync into it as a list, or []."

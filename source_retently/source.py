@@ -82,9 +82,7 @@ class SourceRetently(AbstractSource):
         """Reads one customer; an account without customers is fine."""
         try:
             _warn_of_unknown_options(logger, config)
-            customers = Customers(*self._prepare(config, CHECK_TIMEOUTS))
-            customers.page_size = 1
-            customers.check()
+            Customers(*self._prepare(config, CHECK_TIMEOUTS)).check()
         except AirbyteTracedException as error:
             return False, str(error)
         return True, None

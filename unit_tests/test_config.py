@@ -60,6 +60,7 @@ def test_unknown_keys_survive_for_the_platform() -> None:
         ({"credentials": {**OAUTH, "auth_type": "Token", "api_key": None}}, "credentials.api_key", "fill it in"),
         ({"credentials": {"auth_type": None, "api_key": None}}, "credentials.api_key", "fill it in"),
         ({"api_key": "s3cret\nkey"}, "credentials.api_key", "one line"),
+        ({"api_key": "api_key=s3cret"}, "credentials.api_key", "leave that out"),
         ({"api_key": "s3cret key"}, "credentials.api_key", "copy it again"),
         ({"api_key": "s3crét"}, "credentials.api_key", "copy it again"),
         ({"api_key": 12345678}, "credentials.api_key", "quotes"),
@@ -229,8 +230,9 @@ def test_null_for_an_option_is_the_same_as_leaving_it_out(raw: dict[str, Any]) -
         ({"api_key": "key", "start_dat": "2024-01-01"}, {"start_dat": "start_date"}),
         ({"api_key": "key", "Lookback_Window": 3}, {"Lookback_Window": "lookback_window"}),
         ({"api_key": "key", "zzz": 3, "workers": 2}, {"workers": "num_workers", "zzz": ""}),
-        ({"credentials": {"api_key": "key", "start_date": "2024-01-01"}}, {"credentials.start_date": ""}),
+        ({"credentials": {"api_key": "key", "start_date": "2024-01-01"}}, {"credentials.start_date": "start_date"}),
         ({"credentials": {**OAUTH, "client_secrets": "x"}}, {"credentials.client_secrets": "client_secret"}),
+        ({"credentials": {"api_key": "key"}, "api_key": "other"}, {"api_key": ""}),
         ({"api_key": "key", "x" * 99: 1}, {"x" * 40 + "…": ""}),
     ],
 )

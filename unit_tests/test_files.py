@@ -16,6 +16,12 @@ POSITION = {"createdDate": "2024-01-01T00:00:00.000Z"}
 STATE = state_of("feedback", POSITION)
 
 
+def test_the_state_of_an_unknown_stream_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "state.json").write_text(json.dumps([STATE, state_of("feedbak", POSITION)]), encoding="utf-8")
+    read_state(str(tmp_path / "state.json"))
+    assert "has the state of feedbak, which is no stream and is ignored" in caplog.text
+
+
 @pytest.mark.parametrize(
     "content",
     [

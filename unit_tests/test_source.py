@@ -65,6 +65,14 @@ def test_each_failed_check_has_its_message(
     assert sum(waits) < 12
 
 
+def test_check_does_not_say_that_it_reads_the_list(api: responses.RequestsMock, caplog: pytest.LogCaptureFixture) -> None:
+    api.get(CUSTOMERS, json={"data": {"subscribers": []}})
+    with caplog.at_level("INFO", "airbyte"):
+        assert check() == (Status.SUCCEEDED, None)
+    assert not caplog.messages
+    assert str(api.calls[0].request.url).endswith("page=1&limit=1&sort=createdDate")
+
+
 def test_a_bad_configuration_fails_check_with_its_message() -> None:
     assert check({"api_key": ""}) == (Status.FAILED, "credentials.api_key is empty: fill it in.")
 
@@ -126,6 +134,15 @@ def test_a_run_whose_streams_fail_in_different_ways_has_the_most_urgent_type(
     run = sync("templates", "campaigns")
     assert run.errors[-1]["message"].startswith("2 of 2 streams failed")
     assert run.errors[-1]["failure_type"] == kind
+
+
+@pytest.mark.parametrize("data", [{}, {"reports": [{"campaignId": "1"}]}, {"page": 1, "docs": []}])
+@pytest.mark.parametrize("stream", ["reports", "account"])
+def test_an_object_of_an_unknown_shape_is_no_row(api: responses.RequestsMock, stream: str, data: Any) -> None:
+    api.get(API + {"account": "ping"}.get(stream, stream), json={"message": "", "code": 200, "data": data})
+    run = sync(stream)
+    assert not run.records(stream)
+    assert "returned JSON without the data" in run.errors[0]["message"]
 
 
 @pytest.mark.parametrize("body", [{"data": None}, {"items": [{"id": "1"}]}, [1], {"success": False}])

@@ -124,7 +124,7 @@ def test_a_row_that_is_nested_too_deeply_is_left_out(api: responses.RequestsMock
 @pytest.mark.parametrize("stream", [Campaigns, Templates, Reports, Nps])
 def test_unpaged_endpoints_get_one_request_without_a_page(api: responses.RequestsMock, stream: type[RetentlyStream]) -> None:
     rows = [{"id": str(i), "campaignId": str(i)} for i in range(1000)]
-    body = {"campaigns": rows, "templates": rows, "data": rows[0] if stream is Nps else rows}
+    body = {"campaigns": rows, "templates": rows, "data": {"score": 1} if stream is Nps else rows}
     api.get(API + stream().path(), json=body)
     list(records_of(stream(AUTH)))
     assert [call.request.url for call in api.calls] == [API + stream().path()]

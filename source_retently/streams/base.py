@@ -48,7 +48,7 @@ class RetentlyStream(FullRefreshStream, ABC):
     record_paths: tuple[str, ...] = ()
     """Key paths of the rows in the body, with dots between the keys; the most likely first (docs/api.md#envelopes)."""
     accepts_single_object = False
-    """Whether a single object in place of the list is one row."""
+    """Whether a single object in place of the list is one row, if it has one of the schema's fields."""
     sort: str | None = None
     """The field to sort by, oldest first, so that rows that are inserted while a list is read are at its end."""
     is_optional = False
@@ -189,7 +189,7 @@ class RetentlyStream(FullRefreshStream, ABC):
 
     def rows_in(self, body: Any) -> list[Any] | None:
         """The rows of a parsed body; None when it has none of this endpoint's shapes."""
-        return rows_at(body, self.record_paths, accepts_single_object=self.accepts_single_object)
+        return rows_at(body, self.record_paths, self._object_fields)
 
     def prepare(self, row: Any, parent: Row) -> Row | None:
         """A row with all its fields and its key, coerced to the schema; None, with a warning, where it is not an object."""
@@ -219,6 +219,11 @@ class RetentlyStream(FullRefreshStream, ABC):
         """Gives the row a key where the API gave it none: a hash of the whole row."""
         if not row.get(self.primary_key):
             row[self.primary_key] = stable_hash(row)
+
+    @cached_property
+    def _object_fields(self) -> frozenset[str]:
+        # Any other object may be an envelope of an unknown shape.
+        return frozenset(self.get_json_schema()["properties"] if self.accepts_single_object else ())
 
     @cached_property
     def _coercion(self) -> Coercion:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from source_retently.http import lenient_json
@@ -15,15 +15,15 @@ def value_at(body: Any, path: str) -> Any:
     return body
 
 
-def rows_at(body: Any, paths: Sequence[str], *, accepts_single_object: bool) -> list[Any] | None:
+def rows_at(body: Any, paths: Sequence[str], object_fields: Set[str] = frozenset()) -> list[Any] | None:
     """The rows at the first of these key paths that has some (docs/api.md#envelopes); None where none has a list.
 
-    :param accepts_single_object: whether an object in place of the list is one row
+    :param object_fields: an object in place of the list is one row if it has one of these fields
     """
     empty = None
     for path in paths:
         found = value_at(body, path)
-        if isinstance(found, dict) and accepts_single_object:
+        if isinstance(found, dict) and object_fields & found.keys():
             found = [found]
         if isinstance(found, list):
             if found:

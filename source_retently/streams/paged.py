@@ -56,6 +56,12 @@ class PagedStream(RetentlyStream, ABC):
             prefetch = self._prefetch = Prefetch(partial(self._fetch_request, stream_slice))
         return prefetch.get(paginator.request)
 
+    def check(self) -> None:
+        try:
+            self._fetch_request(None, Request(1, 1))
+        except PageRefused as refusal:
+            self.replace_refused(refusal, None, None)
+
     def _fetch_request(self, stream_slice: Slice, request: Request) -> Fetched:
         """Fetches one page; several threads may do it at once."""
         return super().fetch(stream_slice, {"page": request.number, "limit": request.limit, "sort": request.sort})

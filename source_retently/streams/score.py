@@ -1,6 +1,7 @@
 """`Score`: what the scores of all metrics have in common."""
 
 from abc import ABC
+from functools import cached_property
 from typing import Any
 
 import requests
@@ -36,6 +37,10 @@ class Score(RetentlyStream, ABC):
 
     def next_page_token(self, response: requests.Response) -> PageToken:
         return self.next_page(response)
+
+    @cached_property
+    def _object_fields(self) -> frozenset[str]:
+        return super()._object_fields | {self.name}  # as older responses name the score
 
     def rows_in(self, body: Any) -> list[Any] | None:
         is_empty = isinstance(body, dict) and body.get("code") == 200 and not body.get("data", True)
