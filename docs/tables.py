@@ -18,7 +18,7 @@ from source_retently.streams.base import RetentlyStream
 from source_retently.streams.endpoints import STREAMS
 
 OCCASIONS: tuple[tuple[str, Meaning], ...] = (
-    ("200 with HTML or half a JSON", responses.NOT_RETENTLY),
+    ("200 with HTML or half a JSON; 403 or 404 without the API's own JSON", responses.NOT_RETENTLY),
     ("200 with `data: null`, or JSON of another shape", responses.OTHER_JSON),
     ("a redirect to another host; the key is not sent there", responses.REDIRECTED),
     ("400", responses.meaning_of_status(400)),
@@ -38,15 +38,19 @@ OCCASIONS: tuple[tuple[str, Meaning], ...] = (
     ("proxy refuses or is not there", responses.meaning_of_exception(requests.exceptions.ProxyError())),
     ("not a valid proxy URL", responses.meaning_of_exception(requests.exceptions.InvalidProxyURL())),
 )
-AS_404 = "page 1: as for 403, one minute where plans may lack it; a score has no rows then. A later page: as for 400"
+AS_404 = "page 1: no; streams that plans may lack are skipped, and a score has no rows. A later page: as for 400"
 RETRIES = {
-    responses.meaning_of_status(400): "page 1 with 100 rows; a later page is the end of the list, or asked for in another way",
-    responses.meaning_of_status(403): "no; a stream that plans may lack is skipped. Without the API's own JSON: for 5 minutes",
+    responses.meaning_of_status(
+        400
+    ): "page 1: once, with 100 rows. A later page is the end of the list, or is requested with another number of rows",
+    responses.meaning_of_status(403): "no; streams that plans may lack are skipped",
     responses.meaning_of_status(404): AS_404,
     responses.meaning_of_status(503): "for 5 minutes; after two 504s with fewer rows",
     responses.meaning_of_exception(requests.exceptions.ReadTimeout()): "for 5 minutes; after two time-outs with fewer rows",
     responses.meaning_of_status(401, oauth=True): "once, with a new token",
-    responses.meaning_of_status(429): "as its headers say, else after a minute; until 10 minutes without a success",
+    responses.meaning_of_status(
+        429
+    ): "as its headers say, at most 10 minutes, else after 60 to 70 seconds; until 10 minutes without a success",
 }
 STATUS_SHOWN = {responses.SERVER_ERROR: 503, responses.REFRESH_TOKEN_REFUSED: 401}
 

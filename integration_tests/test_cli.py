@@ -135,7 +135,7 @@ def test_the_summary_names_what_failed_was_skipped_or_became_null(sandbox: Sandb
     assert re.search(r"  templates: (\d+) read, \1 emitted\n", summary)
     assert "  companies: 0 read, 0 emitted, FAILED, see the error above\n" in summary
     assert "  trend_groups: skipped, see the warning above\n" in summary
-    assert "30 emitted, values that do not fit became null in createdDate\n" in summary
+    assert "30 emitted, values that do not match the schema became null in createdDate\n" in summary
 
 
 @pytest.mark.parametrize("kept", ["kept", "rotated"])

@@ -35,5 +35,5 @@ def _stream(name: str, has_failed: bool, outcome: Outcome) -> str:
     if name in outcome.may_lack_rows:
         parts.append("some may be missing")
     if fields := outcome.nulled.get(name):
-        parts.append(f"values that do not fit became null in {', '.join(sorted(fields))}")
+        parts.append(f"values that do not match the schema became null in {', '.join(sorted(fields))}")
     return ", ".join(parts)
