@@ -48,8 +48,6 @@ def _secret(value: str) -> str:
         raise ValueError("is empty: fill it in")
     if re.search(r"[\r\n]", value):
         raise ValueError("contains a line break: paste it again as one line")
-    if value.startswith("api_key="):
-        raise ValueError("begins with api_key=: leave that out")
     if not is_valid_in_header(value):
         raise ValueError("contains whitespace or characters that are not ASCII: copy it again from Retently")
     return value
