@@ -38,19 +38,17 @@ OCCASIONS: tuple[tuple[str, Meaning], ...] = (
     ("proxy refuses or is not there", responses.meaning_of_exception(requests.exceptions.ProxyError())),
     ("not a valid proxy URL", responses.meaning_of_exception(requests.exceptions.InvalidProxyURL())),
 )
+AS_400 = "page 1: once, with 100 rows. A later page is the end of the list, or is requested with another number of rows"
 AS_404 = "page 1: no; streams that plans may lack are skipped, and a score has no rows. A later page: as for 400"
+AS_429 = "as its headers say, at most 10 minutes, else after 60 to 70 seconds; until 10 minutes without a success"
 RETRIES = {
-    responses.meaning_of_status(
-        400
-    ): "page 1: once, with 100 rows. A later page is the end of the list, or is requested with another number of rows",
+    responses.meaning_of_status(400): AS_400,
     responses.meaning_of_status(403): "no; streams that plans may lack are skipped",
     responses.meaning_of_status(404): AS_404,
     responses.meaning_of_status(503): "for 5 minutes; after two 504s with fewer rows",
     responses.meaning_of_exception(requests.exceptions.ReadTimeout()): "for 5 minutes; after two time-outs with fewer rows",
     responses.meaning_of_status(401, oauth=True): "once, with a new token",
-    responses.meaning_of_status(
-        429
-    ): "as its headers say, at most 10 minutes, else after 60 to 70 seconds; until 10 minutes without a success",
+    responses.meaning_of_status(429): AS_429,
 }
 STATUS_SHOWN = {responses.SERVER_ERROR: 503, responses.REFRESH_TOKEN_REFUSED: 401}
 

@@ -23,6 +23,8 @@ from pydantic_core import ErrorDetails
 from source_retently.values import NotCoercible, datetime_of, utc
 
 TOKENS_URL = "https://app.retently.com/settings/api/tokens"
+LEGACY_KEYS = ("api_key", "ApiKey")
+"""Where configurations without `credentials` have the key."""
 OAUTH_URL = "https://app.retently.com/settings/oauth"
 OAUTH_FIELDS = ("client_id", "client_secret", "refresh_token")
 REQUESTS_PER_MINUTE = 150
@@ -194,11 +196,9 @@ class Config(_Options):
     def unknown_options(self) -> dict[str, str]:
         """Options that do not exist, each with the name that is perhaps meant. Those with an underscore are the platform's."""
         kinds = {*TokenCredentials.model_fields, *OAuthCredentials.model_fields}
-        given = {name: set(type(self).model_fields) for name in self.model_extra or {}}
-        given |= {
-            f"credentials.{name}": kinds | set(type(self).model_fields)
-            for name in (self.credentials.model_extra or {}).keys() - kinds
-        }
+        options = set(type(self).model_fields)
+        given = dict.fromkeys(self.model_extra or {}, options)
+        given |= {f"credentials.{name}": kinds | options for name in (self.credentials.model_extra or {}).keys() - kinds}
         return {
             shortened([name]): next(iter(get_close_matches(name.removeprefix("credentials."), sorted(known), 1)), "")
             for name, known in sorted(given.items())
@@ -225,7 +225,7 @@ def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
     :raises ConfigError: when it is not clear which kind of credentials is meant
     """
     config = _without_nulls(raw)
-    legacy = [config[name] for name in ("api_key", "ApiKey") if name in config]
+    legacy = [config[name] for name in LEGACY_KEYS if name in config]
     credentials = config.get("credentials")
     credentials = _without_nulls(credentials) if isinstance(credentials, Mapping) else credentials
     if credentials is None or (credentials == {} and legacy):
@@ -235,7 +235,7 @@ def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
                 f"or client_id, client_secret and refresh_token of an OAuth application."
             )
         credentials = {"auth_type": "Token", "api_key": next((key for key in legacy if key), "")}
-        config = {name: value for name, value in config.items() if name not in ("api_key", "ApiKey")}
+        config = {name: value for name, value in config.items() if name not in LEGACY_KEYS}
     if not isinstance(credentials, Mapping):
         raise ConfigError("credentials must be an object: give it api_key, or client_id, client_secret and refresh_token.")
     return {**config, "credentials": _with_auth_type(credentials)}

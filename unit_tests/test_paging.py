@@ -625,7 +625,7 @@ def test_a_list_that_is_empty_after_a_kill_fails_once_and_starts_anew() -> None:
 
 @settings(max_examples=300)
 @given(
-    count=st.sampled_from([130, 350]),
+    count=st.sampled_from([130, 350, 550]),
     newest_first=st.booleans(),
     die_after=st.integers(1, 12),
     ties=st.sampled_from([0, 7, 30, 40, 100, 250]),

@@ -73,6 +73,17 @@ def test_check_does_not_say_that_it_reads_the_list(api: responses.RequestsMock, 
     assert str(api.calls[0].request.url).endswith("page=1&limit=1&sort=createdDate")
 
 
+def test_check_asks_for_one_row_by_the_older_path_as_well(
+    api: responses.RequestsMock, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.get(CUSTOMERS, status=404, json=refusal(404))
+    api.get(f"{API}nps/customers", json={"data": {"subscribers": []}})
+    with caplog.at_level("INFO", "airbyte"):
+        assert check() == (Status.SUCCEEDED, None)
+    assert len(caplog.messages) == 1
+    assert [str(call.request.url).split("?")[1] for call in api.calls] == ["page=1&limit=1&sort=createdDate"] * 2
+
+
 def test_a_bad_configuration_fails_check_with_its_message() -> None:
     assert check({"api_key": ""}) == (Status.FAILED, "credentials.api_key is empty: fill it in.")
 

@@ -123,12 +123,13 @@ class _TokenErrorHandler(RetentlyErrorHandler):
     """Tells the CDK's `HttpClient` what a response of the token endpoint means."""
 
     def _meaning(self, response: ResponseOrError) -> tuple[Meaning, int | None]:
-        if not isinstance(response, requests.Response) or response.status_code == 200:
-            meaning, code = super()._meaning(response)
-            return (REFRESH_TOKEN_REFUSED if code in (400, 401, 403) else meaning), code
-        status = response.status_code
-        response.close()
-        return REFRESH_TOKEN_REFUSED if status in (400, 401, 403) else meaning_of_status(status), status
+        status: int | None
+        if isinstance(response, requests.Response) and response.status_code != 200:
+            response.close()
+            meaning, status = meaning_of_status(response.status_code), response.status_code
+        else:
+            meaning, status = super()._meaning(response)
+        return (REFRESH_TOKEN_REFUSED if status in (400, 401, 403) else meaning), status
 
 
 def _has_token(body: Any) -> bool:

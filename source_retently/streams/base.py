@@ -54,6 +54,8 @@ class RetentlyStream(FullRefreshStream, ABC):
     is_optional = False
     """Whether an account may be without the endpoint: then a refusal skips the stream instead of failing it. A `PagedStream` is
     never skipped."""
+    first_row: PageToken = None
+    """The token of a request for as little as the endpoint gives, where it has pages."""
     old_path: str | None = None
     """The path of the endpoint in older documentation; asked for where the present one is not found."""
     uses_old_path = False
@@ -148,7 +150,7 @@ class RetentlyStream(FullRefreshStream, ABC):
 
         :raises AirbyteTracedException: when it has not
         """
-        self._fetch_next_page()
+        self._fetch_next_page(next_page_token=self.first_row)
 
     # ------------------------------------------------------------------------------------------------ the response
 

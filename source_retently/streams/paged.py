@@ -4,6 +4,7 @@ from abc import ABC
 from collections.abc import MutableMapping
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -33,6 +34,7 @@ class PagedStream(RetentlyStream, ABC):
     """
 
     page_size = LARGEST_PAGE
+    first_row: PageToken = MappingProxyType({"page": 1, "limit": 1})
 
     _paginator: PageReader | None = None
     _step: Step
@@ -49,18 +51,14 @@ class PagedStream(RetentlyStream, ABC):
         return {"page": page["page"], "limit": page["limit"], **({"sort": sort} if sort else {})}
 
     def fetch(self, stream_slice: Slice, next_page_token: PageToken) -> Fetched:
+        if next_page_token is self.first_row:  # of `check`, which does not begin to read
+            return super().fetch(stream_slice, next_page_token)
         paginator, prefetch = self._paginator, self._prefetch
         saved = {name: value for name, value in (next_page_token or {}).items() if name != SYNC_ID} or None
         if paginator is None or prefetch is None or saved is None or saved != paginator.saved:
             paginator = self.begin(saved)
             prefetch = self._prefetch = Prefetch(partial(self._fetch_request, stream_slice))
         return prefetch.get(paginator.request)
-
-    def check(self) -> None:
-        try:
-            self._fetch_request(None, Request(1, 1))
-        except PageRefused as refusal:
-            self.replace_refused(refusal, None, None)
 
     def _fetch_request(self, stream_slice: Slice, request: Request) -> Fetched:
         """Fetches one page; several threads may do it at once."""

@@ -49,9 +49,11 @@ class SeenKeys:
 
     def _begins_with_inserted(self, page: Page, keys: list[int], date_field: str) -> bool:
         """Whether a page that is read again is newest-first, with rows before the known ones that are newer than these."""
+        if not is_newest_first(page, date_field):
+            return False
         unseen = next((i for i, key in enumerate(keys) if key in self._hashes), 0)
         dates = dates_of(page, date_field)
-        return is_newest_first(page, date_field) and dates[unseen - 1] > dates[unseen]
+        return dates[unseen - 1] > dates[unseen]
 
     def shows_deletion(self, page: Page, keys: list[int]) -> bool:
         """Whether known rows with keys of their own come after unknown ones."""
