@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Protocol
 
+import pytest
+import requests
 import responses
 from airbyte_cdk.models import AirbyteMessage, SyncMode
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
@@ -15,10 +18,13 @@ from airbyte_cdk.test.catalog_builder import ConfiguredAirbyteStreamBuilder
 from source_retently.http.auth import ApiKeyAuthenticator
 from source_retently.http.rate_limit import RateBudget
 from source_retently.run_context import Settings
+from source_retently.streams import changes, incremental
 from source_retently.streams.endpoints import Customers, Feedback, Outbox
 from source_retently.streams.incremental import IncrementalStream
-from unit_tests.conftest import API, KEY, ListEndpoint
+from unit_tests.conftest import API, KEY, ListEndpoint, Response
 
+BEGIN = datetime(2024, 5, 1, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 NO_LOOKBACK = Settings(lookback=timedelta(0), budget=RateBudget(1_000_000))  # one budget for all tests: it must not fill
 MARCH_5 = Settings(start_date=datetime(2024, 3, 5, tzinfo=timezone.utc), lookback=timedelta(0))
@@ -111,3 +117,26 @@ def build(stream: type[IncrementalStream], settings: Settings = NO_LOOKBACK, pag
     built = stream(ApiKeyAuthenticator(KEY), settings)
     built.page_size = page_size
     return built
+
+
+class Living(Protocol):
+    """An account that lives through several syncs, by a clock of its own."""
+
+    now: datetime
+
+    def __call__(self, request: requests.PreparedRequest) -> Response: ...
+
+
+@contextmanager
+def alive(account: Living, stream: type[IncrementalStream]) -> Iterator[None]:
+    """Serves an account as the list of a stream, at the time of its clock."""
+    with pytest.MonkeyPatch.context() as patch, responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        for module in (changes, incremental):
+            patch.setattr(module, "now", lambda: account.now)
+        mock.add_callback(responses.GET, API + stream().path(), account)
+        yield
+
+
+def http_date(date: datetime) -> str:
+    """A date as the `Date` header has it."""
+    return f"{date:%a, %d %b %Y %H:%M:%S} GMT"

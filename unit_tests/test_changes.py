@@ -2,35 +2,25 @@
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
-import responses
 from airbyte_cdk.models import AirbyteMessage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_retently.http.rate_limit import RateBudget
 from source_retently.run_context import Settings
-from source_retently.streams import changes, incremental
 from source_retently.streams.changes_first import ChangesFirst
 from source_retently.streams.endpoints import Customers
 from source_retently.streams.pages import Page
-from unit_tests.conftest import API, Response
-from unit_tests.incremental_sync import build, messages, state_in
-
-BEGIN = datetime(2024, 5, 1, tzinfo=timezone.utc)
-HOUR = timedelta(hours=1)
-
-
-def text(date: datetime) -> str:
-    return f"{date:%Y-%m-%dT%H:%M:%S}.{date.microsecond // 1000:03}Z"
+from source_retently.values import date_text
+from unit_tests.conftest import Response
+from unit_tests.incremental_sync import BEGIN, HOUR, alive, build, http_date, messages, state_in
 
 
 @dataclass
@@ -61,14 +51,14 @@ class Account:
     def insert(self, made: datetime | None = None, updated: datetime | None = None) -> None:
         self._ids += 1
         made = made or self.now + self.ahead
-        row: dict[str, Any] = {"id": f"c{self._ids}", "createdDate": text(made), "tags": ["0"]}
+        row: dict[str, Any] = {"id": f"c{self._ids}", "createdDate": date_text(made), "tags": ["0"]}
         if self.random.random() < self.dated:
-            row["updatedDate"] = text(updated or made)
+            row["updatedDate"] = date_text(updated or made)
         self.rows.append(row)
 
     def change(self, row: dict[str, Any], at: datetime | None = None, *, moves_date: bool = True) -> None:
         row["tags"] = [str(int(row["tags"][0]) + 1)]
-        row["updatedDate" if moves_date and "updatedDate" in row else "isInQueueSetAt"] = text(at or self.now + self.ahead)
+        row["updatedDate" if moves_date and "updatedDate" in row else "isInQueueSetAt"] = date_text(at or self.now + self.ahead)
 
     def act(self, what: str) -> None:
         self.now += timedelta(milliseconds=700)
@@ -111,17 +101,8 @@ class Account:
         if by_change and self.sorts == "disordered" and page > 1:
             self.random.shuffle(found)
         paging = {"page": page, "pages": -(-len(rows) // limit), "limit": limit, "total": len(rows)}
-        date = f"{self.now + self.ahead:%a, %d %b %Y %H:%M:%S} GMT"
+        date = http_date(self.now + self.ahead)
         return 200, {"Date": date}, json.dumps({"message": "", "code": 200, "data": {"subscribers": found, **paging}})
-
-
-@contextmanager
-def served(account: Account) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        for module in (changes, incremental):
-            patch.setattr(module, "now", lambda: account.now)
-        mock.add_callback(responses.GET, f"{API}customers", account)
-        yield
 
 
 def sync(account: Account, state: dict[str, Any], size: int = 1000, hours: int = 24) -> tuple[dict[str, int], dict[str, Any]]:
@@ -129,7 +110,7 @@ def sync(account: Account, state: dict[str, Any], size: int = 1000, hours: int =
     account.queries.clear()
     came: dict[str, int] = {}
     options = Settings(full_read_every=timedelta(hours=hours), budget=RateBudget(1_000_000))
-    with served(account):
+    with alive(account, Customers):
         for message in messages(build(Customers, options, size), state):
             if isinstance(message, AirbyteMessage):
                 state = state_in(message)
@@ -223,7 +204,7 @@ def test_a_state_of_1_0_0_reads_the_whole_list() -> None:
     account = Account(3000)
     account.now += HOUR
     account.change(account.rows[7])
-    came, state = sync(account, {"updatedDate": text(BEGIN)})
+    came, state = sync(account, {"updatedDate": date_text(BEGIN)})
     assert came.keys() == {account.rows[7]["id"]}
     assert {query["sort"] for query in account.queries} == {"createdDate"}
     account.now += HOUR
@@ -251,8 +232,8 @@ def page_of(*minutes: int, created: int = 1, prefix: str = "c") -> Page:
     rows: list[dict[str, Any]] = [
         {
             "id": f"{prefix}{minute}",
-            "updatedDate": text(BEGIN + timedelta(minutes=minute)),
-            "createdDate": text(BEGIN - timedelta(days=9, minutes=created * minute)),
+            "updatedDate": date_text(BEGIN + timedelta(minutes=minute)),
+            "createdDate": date_text(BEGIN - timedelta(days=9, minutes=created * minute)),
         }
         for minute in minutes
     ]
@@ -261,7 +242,7 @@ def page_of(*minutes: int, created: int = 1, prefix: str = "c") -> Page:
 
 def first_of(known: int, since: int = 15, last: int = 20) -> ChangesFirst:
     """A reading of changes in pages of 12, with one known row."""
-    dates = [text(BEGIN + timedelta(minutes=minute)) for minute in (since, last, known)]
+    dates = [date_text(BEGIN + timedelta(minutes=minute)) for minute in (since, last, known)]
     return ChangesFirst(12, dates[0], dates[1], {f"c{known}": dates[2]}, "updatedDate", "createdDate")
 
 

@@ -2,16 +2,13 @@
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import pytest
 import requests
-import responses
 from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.utils import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
@@ -19,14 +16,12 @@ from hypothesis import strategies as st
 
 from source_retently.http.rate_limit import RateBudget
 from source_retently.run_context import Settings
-from source_retently.streams import incremental
 from source_retently.streams.endpoints import Feedback, Outbox
 from source_retently.streams.incremental import IncrementalStream
-from unit_tests.conftest import API, Response
-from unit_tests.incremental_sync import ARRAYS, build, messages, state_in
+from source_retently.values import date_text
+from unit_tests.conftest import Response
+from unit_tests.incremental_sync import ARRAYS, BEGIN, HOUR, alive, build, http_date, messages, state_in
 
-BEGIN = datetime(2024, 5, 1, tzinfo=timezone.utc)
-HOUR = timedelta(hours=1)
 EVENTS = ("insert", "insert many", "delete", "delete many")
 
 
@@ -79,21 +74,10 @@ class Account:
             rows = [row for row in rows if row[0] > low or (row[0] == low and self.filters == "honoured")]
         page, limit = int(query["page"]), min(int(query["limit"]), self.largest)
         name, key = str(self.stream.cursor_field), "id" if self.stream is Feedback else "surveyId"
-        found = [
-            {key: str(number), name: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-            for at, number in rows[(page - 1) * limit : page * limit]
-        ]
+        found = [{key: str(number), name: date_text(at)} for at, number in rows[(page - 1) * limit : page * limit]]
         numbers = {"page": page, "limit": limit, **({"total": len(rows)} if self.has_total else {})}
-        date = f"{self.now + self.ahead:%a, %d %b %Y %H:%M:%S} GMT"
+        date = http_date(self.now + self.ahead)
         return 200, {"Date": date}, json.dumps({"message": "", "code": 200, "data": {ARRAYS[self.stream]: found, **numbers}})
-
-
-@contextmanager
-def served(account: Account) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        patch.setattr(incremental, "now", lambda: account.now)
-        mock.add_callback(responses.GET, API + account.stream().path(), account)
-        yield
 
 
 def sync(
@@ -103,7 +87,7 @@ def sync(
     account.requests = 0
     options = Settings(lookback=timedelta(0), budget=RateBudget(1_000_000), workers=workers)
     came: list[int] = []
-    with served(account), suppress(AirbyteTracedException):
+    with alive(account, account.stream), suppress(AirbyteTracedException):
         for number, message in enumerate(messages(build(account.stream, options, size), state), 1):
             if isinstance(message, AirbyteMessage):
                 state = state_in(message)
