@@ -13,6 +13,10 @@ from source_retently.streams.pages import End, Page, Request
 from source_retently.streams.paging import Paginator
 
 MOST_REQUESTS = 3000
+SIZE = 100
+"""Rows of the largest page to ask for."""
+PAST_END = ["empty", 404, 400, "last", "first"]
+"""What an API may give past the end."""
 
 
 @dataclass
@@ -194,3 +198,11 @@ def read(
         die_after, saved = None, paginator.saved
         if between:
             between(api)
+
+
+def judged(api: ChangingList, **how: Any) -> tuple[Outcome, set[int]]:
+    """A reading, and the rows that it lacks although they were there all the time."""
+    before = {key for _, key in api.rows if not (api.hidden and api.hidden(key))}
+    outcome = read(api, how.pop("size", SIZE), **how)
+    assert outcome.twice == 0
+    return outcome, before - api.gone - set(outcome.emitted)
