@@ -85,7 +85,7 @@ chaos: $(DEV) ## 200 syncs with random errors; CHAOS_SEED=7 for other ones
 	@CHAOS_RUNS=$${CHAOS_RUNS:-200} $(BIN)/python -m pytest integration_tests/test_chaos.py -k "test_chaos or healthy" -rP > out/chaos.log 2>&1; \
 	code=$$?; grep -E '^(chaos|healthy|E   |[0-9]+ (passed|failed))' out/chaos.log; exit $$code
 
-bench: $(DEV) .venv-clients/dlt/done ## measure speed, memory and requests, compared with other programs; takes about 15 minutes
+bench: $(DEV) .venv-clients/dlt/done ## measure speed, memory and requests, compared with other programs; takes about 25 minutes
 	@$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.hourly
 
 generate: $(DEV) ## write what follows from the stream classes and schemas: tables, catalog, expected records, metadata, diagram
