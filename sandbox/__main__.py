@@ -2,6 +2,7 @@
 
 import argparse
 from datetime import datetime, time, timezone
+from socket import IPPROTO_TCP, TCP_NODELAY
 
 import uvicorn
 
@@ -62,6 +63,8 @@ def main() -> None:
         )
     )
     socket = uvicorn.Config(app, host="127.0.0.1", port=chosen["port"], log_level="error").bind_socket()
+    # asyncio does it for the sockets that it makes itself. Without it, each response waits for 40 ms between head and body.
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
     socket.listen(128)  # who reads the next line may connect at once
     address = "https://localhost" if chosen["certificate"] else "http://127.0.0.1"
     print(f"Sandbox of the Retently API on {address}:{socket.getsockname()[1]}", flush=True)
