@@ -84,6 +84,13 @@ def sync(
             f"{database} was not written by make sync of this version, so its account is unknown, and it was not changed: "
             f"{_remedy(database)}"
         )
+    to_compare = {} if same_account else notes or {}
+    other_account = SyncError(
+        f"{database} has the rows of another account or host, or the account's key has changed; it was not changed: "
+        f"{_remedy(database)}"
+    )
+    if to_compare and host != to_compare["host"]:
+        raise other_account
     first_date, is_earlier = (wanted, False) if full else _first_date(wanted, notes or {})
     if first_date:
         raw["start_date"] = _text(first_date)
@@ -94,11 +101,8 @@ def sync(
         log = _Log()
         logging.getLogger("airbyte.source-retently").addHandler(log)
         source.check()
-        if notes and not same_account and not _is_same_account(raw, host, notes, database, source):
-            raise SyncError(
-                f"{database} has the rows of another account or host, or the account's key has changed; it was not changed: "
-                f"{_remedy(database)}"
-            )
+        if to_compare and not _is_same_account(raw, to_compare, database, source):
+            raise other_account
         salt = secrets.token_hex(16)
         _note(database, host=host, salt=salt, credentials=_fingerprint(raw, salt))
         print(f"Reading all streams{f', nothing from before {first_date:%Y-%m-%d}' if first_date else ''} ...", flush=True)
@@ -163,15 +167,13 @@ def _remedy(database: Path) -> str:
     )
 
 
-def _is_same_account(config: Mapping[str, Any], host: str, notes: Mapping[str, str], database: Path, source: Any) -> bool:
-    """Whether the rows in the file are of the account of the configuration.
+def _is_same_account(config: Mapping[str, Any], notes: Mapping[str, str], database: Path, source: Any) -> bool:
+    """Whether the rows in the file, which are of the same host, are of the account of the configuration.
 
     Nothing in the configuration identifies the account: keys are replaced, refresh tokens change, and an OAuth application may
-    have access to several accounts. So the same host and credentials are the same account. With new credentials, the account's
+    have access to several accounts. So the same credentials are the same account. With new credentials, the account's
     id from the API is compared with the one in the file. Where the API has none, only the user knows.
     """
-    if host != notes["host"]:
-        return False
     if _fingerprint(config, notes["salt"]) == notes["credentials"]:
         return True
     with duckdb.connect(str(database), read_only=True) as connection:

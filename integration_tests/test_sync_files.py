@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
+from examples.to_duckdb import NOTES
 from integration_tests.conftest import run_program
 from integration_tests.synced import FILE, SMALL, Ended, Sync, message, rows_of
 from sandbox.process import SandboxProcess
@@ -34,38 +36,33 @@ def test_the_demo_and_the_account_keep_their_rows_in_either_order(sync: Sync) ->
         assert Path("out/demo.duckdb").read_bytes() == shown
 
 
-def test_the_demo_replaces_no_file_but_its_own(sync: Sync) -> None:
-    with SandboxProcess(**SMALL) as account:
-        assert sync(account, "--out", "out/demo.duckdb").returncode == 0
+@pytest.mark.usefixtures("sync")
+def test_the_demo_replaces_no_file_but_its_own() -> None:
+    FILE.parent.mkdir()
     with duckdb.connect("out/demo.duckdb") as connection:
-        connection.execute("update _retently_sync set value = 'https://app.retently.com' where name = 'host'")
+        connection.execute(f"create table {NOTES} as select 'host' as name, 'https://app.retently.com' as value")
     filled = Path("out/demo.duckdb").read_bytes()
     assert "out/demo.duckdb" in message(demo("-m", "sandbox.demo"))
     assert Path("out/demo.duckdb").read_bytes() == filled
 
 
-def test_a_file_of_another_account_is_left_as_it_is(sync: Sync) -> None:
+def test_a_new_key_goes_on_and_a_file_of_another_account_is_left_as_it_is(sync: Sync) -> None:
     with SandboxProcess(**SMALL) as first, SandboxProcess(**SMALL) as second:
         assert sync(first).returncode == 0
+        # The same host and another key: the account's id shows whose it is.
+        ended = sync(first, config=oauth_of(first))
+        assert ended.returncode == 0, ended.stderr
+        assert "incremental" in ended.stderr
         filled = FILE.read_bytes()
         assert "another account" in message(sync(second))
         assert "another account" in message(sync(second, "--full"))
-        # The same host and another key: the account's id shows it.
         body = json.dumps({"message": "Success.", "code": 200, "data": {"account": {"id": "another"}, "plan": {}}})
         first.do({"fault": "body", "text": body, "path": "ping", "times": 9})
-        assert "another account" in message(sync(first, config=oauth_of(first)))
+        assert "another account" in message(sync(first))
         assert FILE.read_bytes() == filled
         # With --same-account, the new key is stored.
-        assert sync(first, "--same-account", config=oauth_of(first)).returncode == 0
-        assert sync(first, config=oauth_of(first)).returncode == 0
-
-
-def test_a_new_key_of_the_same_account_goes_on(sync: Sync) -> None:
-    with SandboxProcess(**SMALL) as account:
-        assert sync(account).returncode == 0
-        ended = sync(account, config=oauth_of(account))
-        assert ended.returncode == 0, ended.stderr
-        assert "incremental" in ended.stderr
+        assert sync(first, "--same-account").returncode == 0
+        assert sync(first).returncode == 0
 
 
 def test_without_an_account_id_a_new_key_needs_same_account(sync: Sync) -> None:
