@@ -107,7 +107,7 @@ class ChangingList:
             return Page(status=400)
         if request.limit >= self.too_heavy:
             return Page(status=504)
-        rows = sorted(self.rows, key=lambda row: (row[0], self.random.random())) if self.shuffle else list(self.rows)
+        rows = sorted(self.rows, key=lambda row: (row[0], self.random.random())) if self.shuffle else self.rows
         rows = rows[::-1] if self.newest_first else rows
         limit, number = min(request.limit, self.largest), request.number
         wrong = self.wrong_pages.pop(self.requests, None) or self.wrong_pages.get(("page", number))

@@ -26,7 +26,7 @@ CONFIG = {"credentials": {"auth_type": "Token", "api_key": KEY}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measures no coverage of property tests, which takes them twice as long: the other tests run the same lines."""
+    """Property tests run without measuring coverage, which doubles their time: the other tests run the same lines."""
     for item in items:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             item.add_marker("no_cover")
