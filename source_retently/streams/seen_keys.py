@@ -37,20 +37,15 @@ class SeenKeys:
         self._hashes.update(keys)
 
     def _most_inserted(self, page: Page, keys: list[int], date_field: str, growth: int) -> int:
-        """How many of the rows that a page begins with may be known because rows were inserted before them.
+        """How many of the rows that a newest-first page begins with may be known because rows were inserted before them.
 
-        0 where the list is sorted as asked. Known rows of one date may also be there because their order changed: then as many
-        as the total grew by.
+        Known rows of one date may also be there because their order changed: then as many as the total grew by.
         """
-        if not is_newest_first(page, date_field):
-            return 0
         known = next((i for i, key in enumerate(keys) if key not in self._hashes), len(keys))
         return known if len(set(dates_of(page, date_field)[:known])) == known else growth
 
     def _begins_with_inserted(self, page: Page, keys: list[int], date_field: str) -> bool:
-        """Whether a page that is read again is newest-first, with rows before the known ones that are newer than these."""
-        if not is_newest_first(page, date_field):
-            return False
+        """Whether a newest-first page that is read again has rows before the known ones that are newer than these."""
         unseen = next((i for i, key in enumerate(keys) if key in self._hashes), 0)
         dates = dates_of(page, date_field)
         return dates[unseen - 1] > dates[unseen]
@@ -70,8 +65,10 @@ class SeenKeys:
         :param growth: by how many rows the last total is larger than all before
         """
         latest: dict[int, Row | None] = {}
-        most_inserted = self._most_inserted(page, keys, date_field, growth)
-        is_inserted = self._begins_with_inserted(page, keys, date_field)
+        most_inserted, is_inserted = 0, False  # where the list is sorted as asked, rows are inserted at its end
+        if is_newest_first(page, date_field):
+            most_inserted = self._most_inserted(page, keys, date_field, growth)
+            is_inserted = self._begins_with_inserted(page, keys, date_field)
         for i, (key, row) in enumerate(zip(keys, page.rows, strict=True)):
             if key in latest:
                 self.uncounted += 1  # two rows with one key on one page are two
