@@ -84,7 +84,7 @@ def sync(
             f"{database} was not written by make sync of this version, so its account is unknown, and it was not changed: "
             f"{_remedy(database)}"
         )
-    to_compare = {} if same_account else notes or {}
+    to_compare = {} if same_account else notes or {}  # nothing, where the file is new, or its account is known for certain
     other_account = SyncError(
         f"{database} has the rows of another account or host, or the account's key has changed; it was not changed: "
         f"{_remedy(database)}"
