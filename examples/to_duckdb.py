@@ -10,15 +10,18 @@ import argparse
 import contextlib
 import hashlib
 import io
+import json
 import logging
 import os
 import re
 import secrets
 import shutil
 import sys
+import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +63,7 @@ def sync(
     full: bool = False,
     start: str | None = None,
     same_account: bool = False,
+    store: Callable[[Any], None] = lambda credentials: None,
 ) -> dict[str, Synced]:
     """Updates the DuckDB file.
 
@@ -69,6 +73,7 @@ def sync(
     :param full: whether to read everything again and replace what is there
     :param start: date to use instead of the configuration's `start_date`
     :param same_account: whether the rows in the file are this account's for certain, although the key or the host changed
+    :param store: keeps the configuration's new `credentials`, where Retently replaced the refresh token, or raises SyncError
     :return: the results, by stream
     :raises SyncError: when the configuration or the file can't be used, or the connector fails
     """
@@ -79,47 +84,60 @@ def sync(
     except ConfigError as error:
         raise SyncError(error.message) from None
     notes = notes_in(database)
-    if notes == {} and not same_account:
-        raise SyncError(
-            f"{database} was not written by make sync of this version, so its account is unknown, and it was not changed: "
-            f"{_remedy(database)}"
-        )
-    to_compare = {} if same_account else notes or {}  # nothing, where the file is new, or its account is known for certain
-    other_account = SyncError(
-        f"{database} has the rows of another account or host, or the account's key has changed; it was not changed: "
-        f"{_remedy(database)}"
-    )
-    if to_compare and host != to_compare["host"]:
-        raise other_account
+    # Found out now, because the check below may replace the refresh token.
+    is_known = same_account or _has_same_credentials(raw, host, database, notes)
     first_date, is_earlier = (wanted, False) if full else _first_date(wanted, notes or {})
     if first_date:
         raw["start_date"] = _text(first_date)
     airbyte, exceptions, duckdb_cache = _pyairbyte(database.parent.resolve() / ".pyairbyte" / database.stem)
     executable = shutil.which("source-retently", path=str(Path(sys.executable).parent)) or "source-retently"
+
+    not_stored: list[SyncError] = []
+
+    def use(changed: Mapping[str, Any]) -> None:
+        raw["credentials"] = changed["credentials"]
+        source.set_config(raw, validate=False)  # the next command of the connector needs it
+        try:
+            store(raw["credentials"])
+        except SyncError as error:
+            not_stored.append(error)  # raised here, PyAirbyte would ignore it, and write the credentials into its log
+
     try:
-        source = airbyte.get_source("source-retently", local_executable=executable, config=raw, streams="*")
+        source = airbyte.get_source(
+            "source-retently", local_executable=executable, config=raw, streams="*", config_change_callback=use
+        )
         log = _Log()
         logging.getLogger("airbyte.source-retently").addHandler(log)
         source.check()
-        if to_compare and not _is_same_account(raw, to_compare, database, source):
-            raise other_account
+        if not (is_known or _has_its_id(database, source)):
+            raise _other_account(database)
         salt = secrets.token_hex(16)
         _note(database, host=host, salt=salt, credentials=_fingerprint(raw, salt))
         print(f"Reading all streams{f', nothing from before {first_date:%Y-%m-%d}' if first_date else ''} ...", flush=True)
-        with duckdb_cache(db_path=database, schema_name="main") as cache:
-            strategy = "replace" if full else "merge" if is_earlier else "auto"
-            result = source.read(cache=cache, force_full_refresh=full or is_earlier, write_strategy=strategy)
-            # PyAirbyte counts the rows of each stream, but has no public attribute for it.
-            read = result._progress_tracker.stream_read_counts
-            streams = {}
-            for name in source.get_selected_streams():
-                skipped = "" if read.get(name) else log.skipped.get(name, "")
-                if full and not read.get(name) and not skipped:
-                    cache.execute_sql(f'delete from "{name}"')  # PyAirbyte does not replace a table by an empty one
-                streams[name] = Synced(read.get(name, 0), len(result[name]), skipped)
+        try:
+            with duckdb_cache(db_path=database, schema_name="main") as cache:
+                strategy = "replace" if full else "merge" if is_earlier else "auto"
+                result = source.read(cache=cache, force_full_refresh=full or is_earlier, write_strategy=strategy)
+                streams = _results(source, result, cache, log.skipped, full=full)
+        finally:
+            _note(database, credentials=_fingerprint(raw, salt))  # the refresh token may be a new one
         _note(database, start=_text(first_date))
+        if not_stored:
+            raise not_stored[-1]
     except exceptions.PyAirbyteError as error:
         raise SyncError(_failure(error, database)) from None
+    return streams
+
+
+def _results(source: Any, result: Any, cache: Any, skipped: Mapping[str, str], *, full: bool) -> dict[str, Synced]:
+    # PyAirbyte counts the rows of each stream, but has no public attribute for it.
+    read = result._progress_tracker.stream_read_counts
+    streams = {}
+    for name in source.get_selected_streams():
+        why = "" if read.get(name) else skipped.get(name, "")
+        if full and not read.get(name) and not why:
+            cache.execute_sql(f'delete from "{name}"')  # PyAirbyte does not replace a table by an empty one
+        streams[name] = Synced(read.get(name, 0), len(result[name]), why)
     return streams
 
 
@@ -160,6 +178,30 @@ def _note(database: Path, **values: str) -> None:
         connection.executemany(f"insert or replace into {NOTES} values (?, ?)", list(values.items()))
 
 
+def _has_same_credentials(config: Mapping[str, Any], host: str, database: Path, notes: Mapping[str, str] | None) -> bool:
+    """Whether the file is new, or its rows were read with these credentials.
+
+    :raises SyncError: when they are of another host or another program
+    """
+    if notes is None:
+        return True
+    if not notes:
+        raise SyncError(
+            f"{database} was not written by make sync of this version, so its account is unknown, and it was not changed: "
+            f"{_remedy(database)}"
+        )
+    if host != notes["host"]:
+        raise _other_account(database)
+    return _fingerprint(config, notes["salt"]) == notes["credentials"]
+
+
+def _other_account(database: Path) -> SyncError:
+    return SyncError(
+        f"{database} has the rows of another account or host, or the account's key has changed; it was not changed: "
+        f"{_remedy(database)}"
+    )
+
+
 def _remedy(database: Path) -> str:
     return (
         f"name another file (make sync OUT=out/another.duckdb), or move {database} away. If it has this account's rows, "
@@ -167,15 +209,13 @@ def _remedy(database: Path) -> str:
     )
 
 
-def _is_same_account(config: Mapping[str, Any], notes: Mapping[str, str], database: Path, source: Any) -> bool:
-    """Whether the rows in the file, which are of the same host, are of the account of the configuration.
+def _has_its_id(database: Path, source: Any) -> bool:
+    """Whether the file has rows of the account that new credentials are for, by the account's id.
 
     Nothing in the configuration identifies the account: keys are replaced, refresh tokens change, and an OAuth application may
     have access to several accounts. So the same credentials are the same account. With new credentials, the account's
     id from the API is compared with the one in the file. Where the API has none, only the user knows.
     """
-    if _fingerprint(config, notes["salt"]) == notes["credentials"]:
-        return True
     with duckdb.connect(str(database), read_only=True) as connection:
         try:
             known = {key for (key,) in connection.sql("select id from account").fetchall()}
@@ -256,6 +296,25 @@ def _failure(error: Any, database: Path) -> str:
     return f"{error.get_message()} Nothing of this sync is in {database}.{log}"
 
 
+def _store(file: Path, credentials: Any) -> None:
+    """Replaces the credentials in a configuration file, which is never half written.
+
+    :raises SyncError: when it can't be written
+    """
+    file = file.resolve()
+    try:
+        config = {**json.loads(file.read_bytes()), "credentials": credentials}
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as new:
+            json.dump(config, new, indent=2)
+        shutil.copymode(file, new.name)
+        Path(new.name).replace(file)
+    except OSError as error:
+        raise SyncError(
+            f"Retently replaced the refresh token, and the new one can't be written into {file} ({error.strerror}): sign in to "
+            "the OAuth application again, and put the refresh token that you get into a file that can be written to."
+        ) from None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Reads a Retently account into a DuckDB file.")
     parser.add_argument("--config", type=Path, default=Path("secrets/config.json"))
@@ -270,7 +329,7 @@ def main() -> None:
     chosen = parser.parse_args()
     options = {"full": chosen.full, "start": chosen.start, "same_account": chosen.same_account}
     try:
-        show(sync(read_config(str(chosen.config)), chosen.out, **options))
+        show(sync(read_config(str(chosen.config)), chosen.out, **options, store=partial(_store, chosen.config)))
     except (SyncError, ConfigError) as error:
         sys.exit(error.message if isinstance(error, ConfigError) else str(error))
     print(f"The rows are in {chosen.out}.")

@@ -7,10 +7,11 @@ The output of every run of the connector is searched for the secrets that it had
 import json
 import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,9 @@ from source_retently.run_context import Timeouts
 from unit_tests.run import CATALOG, ROOT, Run
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["source_retently.entrypoint", "integration_tests.conftest"])
+# PyAirbyte itself is not imported before its environment is set, but what takes most of its import.
+PYAIRBYTE_NEEDS = ["airbyte_api.models", "google.cloud.bigquery", "google.cloud.secretmanager", "pandas", "duckdb_engine"]
+processes.set_forkserver_preload(["source_retently.entrypoint", "integration_tests.conftest", *PYAIRBYTE_NEEDS])
 
 
 def small_pages(rows: int) -> dict[str, Any]:
@@ -145,26 +148,35 @@ class Connector:
         return Run(ended.returncode, ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8", "backslashreplace"))
 
     def _forked(self, words: tuple[str, ...], environment: dict[str, str], timeouts: Timeouts | None, waits: bool) -> Run:
-        out, err = self._folder / "stdout", self._folder / "stderr"
-        process = processes.Process(target=_run_forked, args=(words, environment, out, err, timeouts, waits))
-        process.start()
-        process.join(60)
-        if process.is_alive():
-            process.kill()
-            raise TimeoutError(f"{' '.join(words)} did not end: {err.read_text()[-2000:]}")
-        return Run(process.exitcode, out.read_text("utf-8"), err.read_text("utf-8", "backslashreplace"))
+        return Run(*forked_from_preloaded(self._folder, 60, environment, _run_connector, words, timeouts, waits))
 
 
-def _run_forked(
-    words: tuple[str, ...], environment: dict[str, str], out: Path, err: Path, timeouts: Timeouts | None, waits: bool
-) -> None:
+def forked_from_preloaded(
+    folder: Path, timeout: float, environment: dict[str, str], target: Callable[..., None], *args: Any
+) -> tuple[int, str, str]:
+    """Runs a function in a process that has imported everything already. Returns exit code, stdout and stderr."""
+    out, err = folder / "stdout", folder / "stderr"
+    process = processes.Process(target=_redirected, args=(out, err, environment, target, *args))
+    process.start()
+    process.join(timeout)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"{target.__name__} did not end: {err.read_text()[-2000:]}")
+    return process.exitcode, out.read_text("utf-8"), err.read_text("utf-8", "backslashreplace")
+
+
+def _redirected(out: Path, err: Path, environment: dict[str, str], target: Callable[..., None], *args: Any) -> None:
+    os.environ.update(environment)
+    for path, descriptor in ((out, 1), (err, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+    target(*args)
+
+
+def _run_connector(words: tuple[str, ...], timeouts: Timeouts | None, waits: bool) -> None:
     from source_retently import source
     from source_retently.run import run
 
     os.chdir(ROOT)
-    os.environ.update(environment)
-    for path, descriptor in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
     if timeouts:
         for name in ("SYNC_TIMEOUTS", "CHECK_TIMEOUTS"):
             setattr(source, name, timeouts)
@@ -193,6 +205,13 @@ def forked(tmp_path: Path) -> Connector:
     return Connector(tmp_path, "forked")
 
 
+def _run_sync(words: tuple[str, ...], folder: Path) -> None:
+    os.chdir(folder)
+    program = str(ROOT / "examples/to_duckdb.py")
+    sys.argv = [program, *words]
+    runpy.run_path(program, run_name="__main__")
+
+
 @pytest.fixture
 def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
     """Runs the program behind `make sync` in an empty folder, against a sandbox or none."""
@@ -203,11 +222,10 @@ def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
         Path("secrets").mkdir(exist_ok=True)
         if sandbox:
             Path("secrets/config.json").write_text(json.dumps(config or sandbox.config), encoding="utf-8")
-        environment = sandbox.environment if sandbox else {}
-        ended = run_program(
-            sys.executable, str(ROOT / "examples/to_duckdb.py"), *options, environment=environment, cwd=tmp_path
-        )
-        assert not leaked(ended.stdout + ended.stderr, secrets_of(config or (sandbox.config if sandbox else {})))
+        environment = dict(sandbox.environment) if sandbox else {}
+        ended = Ended(options, *forked_from_preloaded(tmp_path, 600, environment, _run_sync, options, tmp_path))
+        used = [*secrets_of(config or sandbox.config), *sandbox.issued_tokens()] if sandbox else []
+        assert not leaked(ended.stdout + ended.stderr, used)
         return ended
 
     return run

@@ -10,9 +10,11 @@ import pytest
 
 from examples.to_duckdb import NOTES
 from integration_tests.conftest import run_program
+from integration_tests.leaks import leaked
 from integration_tests.synced import FILE, SMALL, Ended, Sync, message, rows_of
 from sandbox.process import SandboxProcess
 from sandbox.sign_in import CLIENT
+from unit_tests.run import ROOT
 
 
 def demo(*words: str) -> Ended:
@@ -69,6 +71,29 @@ def test_without_an_account_id_a_new_key_needs_same_account(sync: Sync) -> None:
     with SandboxProcess(**SMALL, ping="absent") as account:
         assert sync(account).returncode == 0
         assert "SAME_ACCOUNT=1" in message(sync(account, config=oauth_of(account)))
+
+
+def test_a_replaced_refresh_token_is_stored(sync: Sync) -> None:
+    file = Path("secrets/config.json")
+    with SandboxProcess(**SMALL, ping="absent", refresh_token="rotated") as account:
+        config = {**oauth_of(account), "note": "mine"}
+        for customers in (30, 31):
+            ended = sync(account, config=config)
+            assert ended.returncode == 0, ended.stderr
+            assert rows_of(FILE) == customers
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            assert stored.pop("credentials")["refresh_token"] != config["credentials"]["refresh_token"]
+            assert stored == {"note": "mine"}
+            assert list(file.parent.iterdir()) == [file]
+            config = json.loads(file.read_text(encoding="utf-8"))
+            account.do({"kind": "customers", "insert": 1})
+        assert "incremental" in ended.stderr
+        command = f"cat {file} | {sys.executable} {ROOT}/examples/to_duckdb.py --config /dev/stdin"
+        ended = run_program("sh", "-c", command, environment=account.environment, cwd=Path.cwd())
+        assert "the new one can't be written into" in message(ended)
+        assert rows_of(FILE) == 32
+        written = [path.read_text(encoding="utf-8", errors="replace") for path in Path("out/.pyairbyte").rglob("*.log")]
+        assert not leaked("".join([ended.stdout, ended.stderr, *written]), account.issued_tokens())
 
 
 def oauth_of(sandbox: SandboxProcess) -> dict[str, Any]:
