@@ -29,7 +29,7 @@ from source_retently.run_context import Timeouts
 from source_retently.values import date_text
 from unit_tests.run import KEYS, Run, catalog_of, read_in_process
 
-RUNS = int(os.environ.get("CHAOS_RUNS", "40"))
+RUNS = int(os.environ.get("CHAOS_RUNS", "25"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 ROWS: dict[str, Any] = {"customers": 45, "companies": 23, "feedback": 67, "outbox": 52}
 # Two cost real time, and "no data" is a valid response for a score; test_faults.py tries them one by one.

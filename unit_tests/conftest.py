@@ -26,9 +26,10 @@ CONFIG = {"credentials": {"auth_type": "Token", "api_key": KEY}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Property tests run without measuring coverage, which doubles their time: the other tests run the same lines."""
+    """Marks property tests. They run without measuring coverage, which doubles their time: other tests run the same lines."""
     for item in items:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            item.add_marker("property")
             item.add_marker("no_cover")
 
 
