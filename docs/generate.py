@@ -16,8 +16,8 @@ from typing import Any
 
 from docs.erd.relations import diagram, relation_table
 from docs.tables import USER_PAGE, command_table
-from sandbox.__main__ import OPTIONS
 from sandbox.process import SandboxProcess
+from sandbox.server import OPTIONS
 from sandbox.switches import OPTIONS as SWITCHES
 from source_retently.files import NAMES
 from source_retently.streams.base import RetentlyStream

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from airbyte_cdk.sources.streams.http.error_handlers import ResponseAction
 
-from sandbox.__main__ import option_name
+from sandbox.server import option_name
 from sandbox.switches import Option
 from source_retently.files import NAMES
 from source_retently.http import responses

@@ -186,15 +186,15 @@ POSITIONS: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     "positions", POSITIONS, ids=lambda positions: "-".join(f"{name}={value}" for name, value in positions.items())
 )
-def test_all_rows_come_in_every_position_of_the_switches(spawned: Connector, positions: dict[str, Any]) -> None:
+def test_all_rows_come_in_every_position_of_the_switches(forked: Connector, positions: dict[str, Any]) -> None:
     with SandboxProcess(customers=1100, companies=240, feedback=1000, outbox=2300, rate_limit=0, **positions) as own:
-        run = spawned("read", own)
+        run = forked("read", own)
         assert run.code == 0
         for name, number in own.stats()["rows"].items():
             assert len(run.keys(name)) == number, name
 
 
-def test_rows_come_and_go_during_a_sync(spawned: Connector) -> None:
+def test_rows_come_and_go_during_a_sync(forked: Connector) -> None:
     with SandboxProcess(customers=4000, companies=3000, feedback=4000, outbox=4000, rate_limit=0, survey_id="always") as own:
         kinds = ("customers", "companies", "feedback", "outbox")
         before = {kind: set(keys_in(own, kind)) for kind in kinds}
@@ -205,18 +205,18 @@ def test_rows_come_and_go_during_a_sync(spawned: Connector) -> None:
                 {"kind": kind, "before_page": 3, "insert": 5, "when": 1720000000000},
                 {"kind": kind, "before_page": 4, "delete": [1500] if kind == "feedback" else list(range(1200))},
             )
-        run = spawned("read", own)
+        run = forked("read", own)
         assert run.code == 0
         for kind in kinds:
             assert before[kind] & set(keys_in(own, kind)) <= set(run.keys(kind)), kind
 
 
 @pytest.mark.parametrize("kind", ["customers", "companies"])
-def test_new_rows_do_not_hide_deleted_ones(spawned: Connector, kind: str) -> None:
+def test_new_rows_do_not_hide_deleted_ones(forked: Connector, kind: str) -> None:
     with SandboxProcess(customers=3500, companies=3500, feedback=0, outbox=0, rate_limit=0) as own:
         before = set(keys_in(own, kind))
         own.do({"kind": kind, "before_page": 2, "delete": [3, 5, 7], "insert": 3})  # the total stays as it is
-        run = spawned("read", own, catalog=catalog_of(kind), config={**own.config, "num_workers": 1})
+        run = forked("read", own, catalog=catalog_of(kind), config={**own.config, "num_workers": 1})
         assert before & set(keys_in(own, kind)) <= set(run.keys(kind))
 
 

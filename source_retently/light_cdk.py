@@ -5,7 +5,7 @@
   attribute that the empty package does not have loads the real one.
 - `serpyco_rs` parses the source of each class that it serializes, for docstrings that only its own JSON Schemas show.
 
-Only `run` calls this, for a process of its own: a program that imports `source_retently` gets the CDK as it is.
+Only the connector's and the sandbox's own processes call this: a program that imports `source_retently` gets the CDK as it is.
 """
 
 import sys

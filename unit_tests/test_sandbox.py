@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from sandbox.__main__ import midnight
 from sandbox.account import Account
 from sandbox.control import Control
 from sandbox.data import METRICS, RATING_QUESTIONS, Row, stamp
 from sandbox.endpoints import ENDPOINTS
 from sandbox.lists import Lists
+from sandbox.server import midnight
 from sandbox.short_lists import ShortLists
 from sandbox.store import Store
 from sandbox.switches import Switches
