@@ -10,6 +10,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -207,6 +208,7 @@ def forked(tmp_path: Path) -> Connector:
 
 def _run_sync(words: tuple[str, ...], folder: Path) -> None:
     os.chdir(folder)
+    tempfile.tempdir = str(folder)  # a forked process leaves its temporary folders behind
     program = str(ROOT / "examples/to_duckdb.py")
     sys.argv = [program, *words]
     runpy.run_path(program, run_name="__main__")
