@@ -15,9 +15,8 @@ from typing import Any
 
 import dlt
 import duckdb
-from to_duckdb import SyncError, read_config, sync
+from to_duckdb import SyncError, sync
 
-from source_retently.config import ConfigError
 from source_retently.streams.endpoints import STREAMS
 
 RECEIVED = "_airbyte_extracted_at"
@@ -53,9 +52,9 @@ def main() -> None:
     parser.add_argument("--dataset", default="retently", help="dlt's name for the schema in the destination")
     chosen = parser.parse_args()
     try:
-        sync(read_config(str(chosen.config)), chosen.out)
-    except (SyncError, ConfigError) as error:
-        sys.exit(error.message if isinstance(error, ConfigError) else str(error))
+        sync(chosen.config, chosen.out)
+    except SyncError as error:
+        sys.exit(str(error))
     # The name identifies dlt's state: each file, destination and dataset needs its own, else rows would count as loaded.
     name = f"retently_{chosen.destination}_{chosen.dataset}_{chosen.out.stem}"
     pipeline = dlt.pipeline(name, destination=chosen.destination, dataset_name=chosen.dataset)

@@ -19,9 +19,8 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,30 +55,28 @@ class Synced(NamedTuple):
 
 
 def sync(
-    config: Mapping[str, Any],
+    config_file: Path,
     database: Path,
     environment: Mapping[str, str] | None = None,
     *,
     full: bool = False,
     start: str | None = None,
     same_account: bool = False,
-    store: Callable[[Any], None] = lambda credentials: None,
 ) -> dict[str, Synced]:
     """Updates the DuckDB file.
 
-    :param config: the connector's configuration
+    :param config_file: the connector's configuration. Where Retently replaces the refresh token, the new one is written into it
     :param database: the DuckDB file; it also has the state that the next call continues from
     :param environment: further environment variables of the connector
     :param full: whether to read everything again and replace what is there
     :param start: date to use instead of the configuration's `start_date`
     :param same_account: whether the rows in the file are this account's for certain, although the key or the host changed
-    :param store: keeps the configuration's new `credentials`, where Retently replaced the refresh token, or raises SyncError
     :return: the results, by stream
     :raises SyncError: when the configuration or the file can't be used, or the connector fails
     """
     os.environ.update(environment or {})
     try:
-        raw = canonical({**config, **({"start_date": start} if start else {})})
+        raw = canonical({**read_config(str(config_file)), **({"start_date": start} if start else {})})
         wanted, host = Config.parse(raw).start_date, base_url()
     except ConfigError as error:
         raise SyncError(error.message) from None
@@ -98,7 +95,7 @@ def sync(
         raw["credentials"] = changed["credentials"]
         source.set_config(raw, validate=False)  # the next command of the connector needs it
         try:
-            store(raw["credentials"])
+            _store(config_file, raw["credentials"])
         except SyncError as error:
             not_stored.append(error)  # raised here, PyAirbyte would ignore it, and write the credentials into its log
 
@@ -329,9 +326,9 @@ def main() -> None:
     chosen = parser.parse_args()
     options = {"full": chosen.full, "start": chosen.start, "same_account": chosen.same_account}
     try:
-        show(sync(read_config(str(chosen.config)), chosen.out, **options, store=partial(_store, chosen.config)))
-    except (SyncError, ConfigError) as error:
-        sys.exit(error.message if isinstance(error, ConfigError) else str(error))
+        show(sync(chosen.config, chosen.out, **options))
+    except SyncError as error:
+        sys.exit(str(error))
     print(f"The rows are in {chosen.out}.")
 
 

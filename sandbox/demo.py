@@ -52,7 +52,7 @@ def main(**options: Any) -> None:
             console.rule(title)
             sandbox.do({"reset": True})
             started = time.monotonic()
-            streams = sync(sandbox.config, database, sandbox.environment)
+            streams = sync(config, database, sandbox.environment)
             stats = sandbox.stats()
             is_right &= _show(console, streams, stats["rows"], stats["requests"], time.monotonic() - started)
             sandbox.do(
