@@ -49,7 +49,7 @@ sync: $(DEMO) ## read the account of secrets/config.json into out/retently.duckd
 		$(if $(FULL),--full) $(if $(START),--start "$(START)") $(if $(SAME_ACCOUNT),--same-account)
 
 test: lint ## check everything: style, types, unit tests, integration tests
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	@$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 
 # Programs that call the connector and need hundreds of packages. Each has an environment of its own, in the versions of its lock.
 # Dagster is not here: its test installs it beside the connector, as docs/deploy.md says.

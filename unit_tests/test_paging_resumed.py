@@ -75,18 +75,44 @@ def test_a_killed_reading_in_changing_order_restarts() -> None:
         {},
         {"page": 3, "limit": 1000, "total": 2500},  # a state of 1.0.0
         {"position": 0, "keys": ["1"]},
-        {"position": -1, "keys": ["1"]},
-        {"position": "3", "keys": ["1"]},
+        {"position": -3000, "keys": ["1"]},
+        {"position": "3000", "keys": ["1"]},
+        {"position": 3000.5, "keys": ["1"]},
         {"position": True, "keys": ["1"]},
-        {"position": 300, "keys": []},
-        {"position": 300, "keys": "123"},
-        {"position": 300},
-        {"position": 300, "keys": ["1"], "order_changes": True},
+        {"position": 3000, "keys": []},
+        {"position": 3000, "keys": "123"},
+        {"position": 3000},
+        {"position": 3000, "keys": ["1"], "order_changes": True},
         {"next_page_token": 4},
     ],
 )
 def test_a_state_without_valid_keys_starts_at_page_1(saved: Any) -> None:
-    assert Paginator(1000, saved).request == Request(1, 1000)
+    paginator = Paginator(1000, saved)
+    assert (paginator.request, paginator.position) == (Request(1, 1000), 0)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("ties", [7, 30, 250])
+@pytest.mark.parametrize("die_after", range(2, 12))
+def test_rows_of_one_date_in_another_order_after_a_kill_are_read_once_more(
+    newest_first: bool, ties: int, die_after: int
+) -> None:
+    def shuffle(api: ChangingList) -> None:
+        api.rows.sort(key=lambda row: (row[0], api.random.random()))
+
+    api = ChangingList(0, 1000, ties=ties, newest_first=newest_first)
+    outcome, lacking = judged(api, die_after=die_after, between=shuffle)
+    assert outcome.end
+    assert not lacking
+
+
+@pytest.mark.parametrize("largest", [20, 100])
+def test_a_resumed_reading_knows_the_largest_page(largest: int) -> None:
+    api = ChangingList(0, 26 * largest, largest=largest)
+    outcome, _ = judged(api, size=1000, die_after=20)
+    assert outcome.is_silent
+    assert len(set(outcome.emitted)) == 26 * largest
+    assert len(outcome.events) == 1  # it is found out once that the API gives fewer rows than asked for
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

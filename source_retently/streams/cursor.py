@@ -159,7 +159,7 @@ def is_due(last: str | None, now: datetime, every: timedelta = REMEMBERED_FOR) -
 
 def _is_date(value: Any) -> bool:
     """Whether a value is a date as `date_text` writes it."""
-    return isinstance(value, str) and len(value) == 24 and date_or_none(value) == value
+    return isinstance(value, str) and date_or_none(value) == value
 
 
 def _text(value: Any) -> str | None:

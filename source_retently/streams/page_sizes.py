@@ -27,15 +27,13 @@ def page_for(position: int, size: int, overlap: int = 0) -> Request:
     :param position: rows read so far
     :param size: rows of the largest page; limits from half of it are tried
     """
-    if position <= 1 + overlap:
-        return Request(1, size)
     target, best, least = position - 1 - overlap, None, math.inf
     for limit in range(size, max(2, size // 2) - 1, -1):
         begin = target // limit * limit
         waste = (position - begin) + (size - limit)
         if begin + limit > position and waste < least:
             best, least = Request(target // limit + 1, limit), waste
-    # Pages of a handful of rows may have no such limit: then the page begins after the last row, and proves nothing.
+    # There is no such page before the first one. Pages of a handful of rows may have none: then the page proves nothing.
     return best or Request(position // size + 1, size)
 
 

@@ -11,12 +11,12 @@ class SavedPosition:
 
     def __init__(self, saved: Mapping[str, Any] | None, date_field: str) -> None:
         saved = saved or {}
-        keys, position = saved.get("keys"), saved.get("position")
+        keys, position = saved.get("keys"), saved.get("position", 0)
         anchors = frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()
         is_usable = anchors and type(position) is int and position > 0 and not saved.get("order_changes")
         self._keys = anchors if is_usable else frozenset()
         self._date_field, self._was_newest_first = date_field, saved.get("newest_first") is True
-        self.position = int(position) if is_usable and position else 0
+        self.position: int = position if is_usable else 0
         """Rows that were read."""
         self.date = ""
         """The date of the row, once it is found."""
