@@ -333,13 +333,13 @@ def test_the_paginator_changes_no_page() -> None:
     assert page == copy
 
 
-def equal(api: ChangingList, *ids: int) -> ChangingList:
-    """Rows without a key of their own, which are alike."""
+def equal(api: ChangingList, *ids: int, key: str = "#same") -> ChangingList:
+    """Rows that share a key, by default one that was generated from rows that are alike."""
     page_of = api._page
 
     def page(request: Request) -> Page:
         page = page_of(request)
-        keys = ["#same" if int(key) in ids else key for key in page.keys]
+        keys = [key if int(own) in ids else own for own in page.keys]
         return Page(keys, page.rows, page.total, page.limit, page.status)
 
     api._page = page  # type: ignore[method-assign]
@@ -347,11 +347,18 @@ def equal(api: ChangingList, *ids: int) -> ChangingList:
 
 
 @pytest.mark.parametrize("ids", [(99, 100, 101), (50, 450), (100, 101), tuple(range(1, 500, 7))])
-def test_equal_rows_without_a_key_are_no_change_of_order(ids: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("prefetched", [1, 4])
+def test_equal_rows_without_a_key_are_no_change_of_order(ids: tuple[int, ...], prefetched: int) -> None:
     api = equal(ChangingList(0, 500), *ids)
-    outcome = read(api, SIZE)
+    outcome = read(api, SIZE, prefetched=prefetched)
     assert outcome.is_silent, outcome
-    assert outcome.readings == 1
+    assert not outcome.events
+
+
+def test_two_rows_with_one_key_at_the_end_of_a_page_are_no_missing_row() -> None:
+    outcome = read(equal(ChangingList(0, 500), 100, 101, key="twice"), SIZE)
+    assert outcome.is_silent, outcome
+    assert not outcome.events
 
 
 @pytest.mark.parametrize("emptied_at", [2, 3, 4, 6])

@@ -137,7 +137,7 @@ class Cursor:
         """The start date before which rows were left out, after a reading that emitted rows since a date."""
         if self.date is None or (reading.start_date or "") > self.date:
             return reading.start_date
-        if self.start_date and since == reading.start_date and since:
+        if self.start_date and since:
             return min(self.start_date, since)  # the look-back window brought what was left out
         return self.start_date
 

@@ -76,7 +76,7 @@ class SeenKeys:
                 # Behind what was read, a known key belongs to another row, or rows were inserted before this page.
                 is_other = page.keys[i].startswith(GENERATED_KEY_PREFIX) or (i > 0 and key == keys[i - 1])
                 is_expected_unseen = first_expected is not None and i >= first_expected
-                is_shifted = not latest and i - (first_expected or 0) < most_inserted
+                is_shifted = i - (first_expected or 0) < most_inserted
                 self.uncounted += is_expected_unseen and (is_other or is_shifted)
                 changes = bool(latest) and not is_other and not is_inserted
                 self.order_changed |= changes
