@@ -123,6 +123,16 @@ def test_a_hostile_record_costs_itself_at_most(
     assert forked("read", own, catalog=catalog_of("feedback"), state=run.states).code == 0
 
 
+@pytest.mark.parametrize("levels", [300, 990, 1010])
+def test_dates_in_a_customer_may_be_nested(forked: Connector, own: SandboxProcess, levels: int) -> None:
+    rows = f'{{"id": "a", "lastSurveySent": {nested(levels)}}}, {{"id": "good"}}'
+    text = f'{{"code": 200, "data": {{"total": 2, "pages": 1, "subscribers": [{rows}]}}}}'
+    own.do({"faults": {"rate": 0}}, {"fault": "body", "path": "customers", "text": text})
+    run = forked("read", own, catalog=catalog_of("customers"))
+    assert run.code == 0, run.error_message
+    assert [record["id"] for record in run.records("customers")] == ["a", "good"]
+
+
 def test_removed_nuls_are_counted_in_one_warning_a_stream(forked: Connector) -> None:
     with SandboxProcess(customers=2500, companies=3, feedback=0, outbox=0, rate_limit=0) as own:
         change = {"jobTitle": "\0C\0TO", "location": {"coun\0try": ["\0"]}}

@@ -17,6 +17,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_retently.http.handler import PageRefused
+from source_retently.http.lenient_json import MAX_LEVELS
 from source_retently.streams.base import Fetched, PageToken, Records, Slice, response_without_body
 from source_retently.streams.changes_first import ChangesFirst
 from source_retently.streams.cursor import is_due
@@ -172,10 +173,10 @@ class ChangesStream(IncrementalStream, ABC):
             self.logger.info(f"{self.name}: {len(self._emitted):,} records, changes since {self._start}")
 
 
-def dates_in(value: Any) -> Iterator[str]:
-    """Every date in a value of unknown shape, as `values.utc` writes it."""
+def dates_in(value: Any, levels: int = MAX_LEVELS) -> Iterator[str]:
+    """Every date in a value of unknown shape, as `values.utc` writes it; none below the levels that a record keeps."""
     if isinstance(value, (dict, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from dates_in(inner)
+        for inner in (value.values() if isinstance(value, dict) else value) if levels else ():
+            yield from dates_in(inner, levels - 1)
     elif isinstance(value, str) and (date := date_or_none(value)):
         yield date
